@@ -1,0 +1,77 @@
+// swift-tools-version: 6.2
+import PackageDescription
+
+/// Every Swift target: Swift 6 language mode, warnings as errors.
+let strict: [SwiftSetting] = [.swiftLanguageMode(.v6), .treatAllWarnings(as: .error)]
+
+func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
+    .target(name: name, dependencies: dependencies, swiftSettings: strict)
+}
+
+func tests(_ subject: String, _ dependencies: [Target.Dependency]) -> Target {
+    .testTarget(name: "\(subject)Tests", dependencies: dependencies, swiftSettings: strict)
+}
+
+let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
+let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+
+let package = Package(
+    name: "LogitCorpus",
+    products: [
+        .executable(name: "logit", targets: ["logit"]),
+        // The only library over LibTorch: `logit` opens it on first use (see Sources/Torch/TorchLibrary.swift).
+        .library(name: "LogitTorch", type: .dynamic, targets: ["CTorch"]),
+    ],
+    dependencies: [
+        .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
+        .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+    ],
+    targets: [
+        // Layer 0: C. System libraries and thin shims, no logic of ours.
+        .systemLibrary(name: "CHDF5", pkgConfig: "hdf5", providers: [.apt(["libhdf5-dev"])]),
+        .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
+        .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
+        .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CTorchAPI"),
+        .target(
+            name: "CTorch", dependencies: ["CTorchAPI"],
+            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
+
+        // Layer 1: vocabulary and owners of C handles.
+        swift("Logits", []),
+        swift("Platform", ["Logits"]),
+        swift("Torch", ["Logits", "CTorchAPI"]),
+        swift("Images", ["Logits", "Platform", "CImageCodecs"]),
+
+        // Layer 2
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
+        swift("Networks", ["Logits", "Torch"]),
+        swift("Analysis", ["Logits"]),
+
+        // Layer 3
+        swift("CorpusStore", ["Logits", "Platform", "Shards", grdb, crypto]),
+
+        // Layer 4
+        swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"]),
+        swift("Sampling", ["Logits", "Platform", "Shards"]),
+
+        // Layer 5
+        swift("Defence", ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"]),
+
+        // Layer 6
+        swift("Report", ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"]),
+
+        // Layer 7: entry points, thin.
+        .executableTarget(
+            name: "logit",
+            dependencies: [
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
+                "Sampling", "Defence", "Report", arguments,
+            ], swiftSettings: strict),
+
+        tests("Logits", ["Logits"]),
+    ],
+    cxxLanguageStandard: .cxx17
+)

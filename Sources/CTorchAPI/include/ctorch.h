@@ -1,0 +1,97 @@
+/* The C face of LibTorch: everything that LogitCorpus asks of it.
+ *
+ * libLogitTorch.so exports one function, ctorch_api(), which returns this table. `logit` opens the library on first
+ * use, so a machine without LibTorch can still store, query, sample and verify.
+ *
+ * Every call returns 0, or another value after writing one sentence (UTF-8, no stack trace) into `error`, which has
+ * room for CTORCH_ERROR_BYTES. No exception leaves the library. Tensors are dense row-major float32: images NCHW. */
+#ifndef CTORCH_H
+#define CTORCH_H
+#include <stddef.h>
+#include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+
+#define CTORCH_ABI_VERSION 1
+#define CTORCH_ERROR_BYTES 1024
+
+typedef struct ctorch_module ctorch_module;
+typedef struct ctorch_mlp ctorch_mlp;
+
+typedef struct {
+    int32_t fold;          /* freeze: fold batch norm into convolutions */
+    int32_t channels_last; /* parameters and input of rank 4 in channels-last layout */
+    int32_t normalise;     /* (x - mean) / deviation before the module */
+    float mean[3], deviation[3];
+} ctorch_module_options;
+
+typedef enum {
+    CTORCH_LOSS_CROSS_ENTROPY = 0, /* sum over the batch, of `labels` */
+    CTORCH_LOSS_COTANGENT = 1,     /* sum of cotangent * logits: a vector-Jacobian product */
+} ctorch_loss;
+
+typedef struct {
+    int64_t count, channels, height, width;
+} ctorch_shape;
+
+typedef struct {
+    int64_t classes;   /* C in, C out */
+    int64_t hidden;    /* D */
+    int64_t layers;    /* 1: linear C -> C; 2: C -> D -> C; more: further D -> D */
+    double dropout;    /* probability of dropping, after ReLU, hidden layers only */
+    double learning_rate, weight_decay, beta1, beta2, epsilon; /* Adam, weight decay in the gradient */
+    uint64_t seed;
+} ctorch_mlp_options;
+
+typedef struct {
+    uint32_t abi_version;
+
+    /* Process: before the first tensor. Tunes the allocator (no page faults for every activation) and fixes the
+     * intra-op threads, BLAS threads included. May be called again to change the thread count. */
+    int32_t (*configure)(int32_t intra_op_threads, char *error);
+    /* JSON object: libtorch, blas, blas_kernel, cpu_capability, threads. Valid until the next call. */
+    const char *(*describe)(void);
+
+    /* Modules. Calls on one module from several threads are allowed. */
+    int32_t (*module_load)(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error);
+    void (*module_free)(ctorch_module *module);
+    /* Runs once on zeros; writes the output's rank and dimensions (at most 8). */
+    int32_t (*module_probe)(ctorch_module *module, ctorch_shape shape, int64_t *rank, int64_t *dimensions, char *error);
+    /* logits: count * classes. */
+    int32_t (*module_logits)(
+        ctorch_module *module, ctorch_shape shape, const float *images, int64_t classes, float *logits, char *error);
+    /* One forward and one backward pass: logits and d loss / d images. `labels` (count) for cross-entropy, `cotangent`
+     * (count * classes) for a vector-Jacobian product; the other is NULL. */
+    int32_t (*module_gradient)(
+        ctorch_module *module, ctorch_shape shape, const float *images, ctorch_loss loss, const int32_t *labels,
+        const float *cotangent, int64_t classes, float *logits, float *gradient, char *error);
+
+    /* Defenders: fully connected networks with Adam. Not for use from two threads at once. */
+    int32_t (*mlp_create)(const ctorch_mlp_options *options, ctorch_mlp **result, char *error);
+    void (*mlp_free)(ctorch_mlp *mlp);
+    /* One optimiser step on a mini-batch; the dropout mask is a function of (seed, step). loss: mean cross-entropy. */
+    int32_t (*mlp_step)(
+        ctorch_mlp *mlp, int64_t step, int64_t count, const float *logits, const int32_t *labels, double *loss, char *error);
+    /* Corrected logits, dropout off. */
+    int32_t (*mlp_forward)(ctorch_mlp *mlp, int64_t count, const float *logits, float *corrected, char *error);
+    /* Gradient of sum(cotangent * g(z)) with respect to z, dropout off. */
+    int32_t (*mlp_gradient)(
+        ctorch_mlp *mlp, int64_t count, const float *logits, const float *cotangent, float *corrected, float *gradient,
+        char *error);
+    /* Parameters in order W1 (out x in), b1, W2, b2, ...; `part` 0 parameters, 1 Adam's first moments, 2 second. */
+    int64_t (*mlp_parameter_count)(ctorch_mlp *mlp);
+    int32_t (*mlp_get)(ctorch_mlp *mlp, int32_t part, float *values, char *error);
+    int32_t (*mlp_set)(ctorch_mlp *mlp, int32_t part, const float *values, char *error);
+    /* A TorchScript file that maps [n, C] to [n, C], readable by any PyTorch. */
+    int32_t (*mlp_export)(ctorch_mlp *mlp, const char *path, char *error);
+} ctorch_api_table;
+
+/* The only exported symbol. */
+const ctorch_api_table *ctorch_api(void);
+
+#ifdef __cplusplus
+}
+#endif
+#endif

@@ -1,0 +1,59 @@
+import Glibc
+
+/// A joinable pthread. Work that blocks in C (LibTorch, HDF5) or must survive a fork in a host process uses these, not
+/// tasks: Swift's cooperative pool has one thread a core and hangs in a forked child.
+public struct PlainThread: ~Copyable {
+    private let handle: pthread_t
+
+    /// Starts `body` on a thread with an 8 MiB stack.
+    public init(_ body: @escaping @Sendable () -> Void) {
+        let box = Unmanaged.passRetained(Box(body))
+        var attributes = pthread_attr_t()
+        pthread_attr_init(&attributes)
+        pthread_attr_setstacksize(&attributes, 8 << 20)
+        var thread = pthread_t()
+        let status = pthread_create(
+            &thread, &attributes,
+            { argument in
+                Unmanaged<Box>.fromOpaque(argument!).takeRetainedValue().body()
+                return nil
+            }, box.toOpaque())
+        pthread_attr_destroy(&attributes)
+        precondition(status == 0, "the system has no room for another thread")
+        handle = thread
+    }
+
+    /// Waits for the end.
+    public consuming func join() { pthread_join(handle, nil) }
+
+    private final class Box: Sendable {
+        let body: @Sendable () -> Void
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
+    }
+}
+
+/// Runs `body(0) … body(count − 1)`, each on a thread of its own (the last on the caller's), and waits for all.
+public func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    guard count > 1 else {
+        if count == 1 { body(0) }
+        return
+    }
+    let finished = BoundedQueue<Bool>(capacity: count)
+    for index in 0..<count - 1 {
+        let thread = PlainThread {
+            body(index)
+            finished.push(true)
+        }
+        thread.detach()
+    }
+    body(count - 1)
+    for _ in 0..<count - 1 { _ = finished.pop() }
+}
+
+extension PlainThread {
+    /// Lets it run on its own.
+    public consuming func detach() { pthread_detach(handle) }
+}
+
+/// Cores this process may run on.
+public func usableCoreCount() -> Int { max(1, Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))) }

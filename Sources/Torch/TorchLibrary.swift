@@ -1,0 +1,46 @@
+import CTorchAPI
+import Glibc
+import Logits
+
+/// libLogitTorch.so, opened on first use from the folder of the running executable.
+///
+/// `@unchecked Sendable`: the table is constant after loading and its functions lock where they must.
+package final class TorchLibrary: @unchecked Sendable {
+    let api: ctorch_api_table
+
+    /// The library, opened once a process.
+    /// - Throws: `environment` where the file or LibTorch itself is missing.
+    package static func shared() throws(LogitError) -> TorchLibrary { try opened.get() }
+
+    private static let opened: Result<TorchLibrary, LogitError> = {
+        do throws(LogitError) { return .success(try TorchLibrary()) } catch { return .failure(error) }
+    }()
+
+    private init() throws(LogitError) {
+        let path = "\(TorchLibrary.executableFolder())/libLogitTorch.so"
+        guard let handle = dlopen(path, RTLD_NOW | RTLD_LOCAL) else {
+            let reason = dlerror().map { String(cString: $0) } ?? "unknown reason"
+            throw LogitError(
+                .environment,
+                "cannot open \(path), which runs networks: \(reason); install libtorch-dev and build again (./tools/setup, swift build -c release)")
+        }
+        guard let symbol = dlsym(handle, "ctorch_api") else {
+            throw LogitError(.environment, "\(path) is not LogitCorpus's library; build again (swift build -c release)")
+        }
+        typealias Entry = @convention(c) () -> UnsafePointer<ctorch_api_table>?
+        guard let table = unsafeBitCast(symbol, to: Entry.self)(), table.pointee.abi_version == UInt32(CTORCH_ABI_VERSION)
+        else {
+            throw LogitError(.environment, "\(path) is of another version than this program; build again (swift build -c release)")
+        }
+        api = table.pointee
+    }
+
+    static func executableFolder() -> String {
+        var buffer = [CChar](repeating: 0, count: 4096)
+        let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)
+        guard length > 0 else { return "." }
+        let path = String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        guard let slash = path.lastIndex(of: "/") else { return "." }
+        return String(path[..<slash])
+    }
+}
