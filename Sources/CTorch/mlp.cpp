@@ -1,0 +1,7 @@
+#include "internal.h"
+
+namespace logitcorpus {
+
+void fill_mlps(ctorch_api_table &) {}
+
+}  // namespace logitcorpus
