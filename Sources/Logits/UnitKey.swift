@@ -7,8 +7,10 @@ public struct UnitKey: Hashable, Sendable {
     /// SHA-256 over the split's ordered images (id, label, image digest).
     public var datasetDigest: String
     public var network: String
-    /// SHA-256 over the module file and its preprocessing.
+    /// SHA-256 of the module file.
     public var networkDigest: String
+    /// How an image becomes the module's input, in one canonical line: `3x32x32`, `3x224x224;mean=…;std=…`.
+    public var preprocessing: String
     public var variant: Variant
     public var view: Int
     /// 0 for variants that use no random numbers.
@@ -21,13 +23,14 @@ public struct UnitKey: Hashable, Sendable {
 
     public init(
         dataset: String, split: String, datasetDigest: String, network: String, networkDigest: String,
-        variant: Variant, view: Int, seed: UInt64, listDigest: String, firstPosition: Int, rowCount: Int
+        preprocessing: String, variant: Variant, view: Int, seed: UInt64, listDigest: String, firstPosition: Int, rowCount: Int
     ) {
         self.dataset = dataset
         self.split = split
         self.datasetDigest = datasetDigest
         self.network = network
         self.networkDigest = networkDigest
+        self.preprocessing = preprocessing
         self.variant = variant
         self.view = view
         self.seed = seed
@@ -39,7 +42,7 @@ public struct UnitKey: Hashable, Sendable {
     /// One line that determines the key: what digests cover and trees sort by. Fields are separated by U+001F.
     public var canonicalText: String {
         [
-            dataset, split, datasetDigest, network, networkDigest, variant.canonical, variant.parametersJSON,
+            dataset, split, datasetDigest, network, networkDigest, preprocessing, variant.canonical, variant.parametersJSON,
             String(view), String(seed), listDigest, String(firstPosition), String(rowCount),
         ].joined(separator: "\u{1F}")
     }

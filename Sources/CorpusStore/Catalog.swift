@@ -1,0 +1,110 @@
+import FoundationEssentials
+import GRDB
+import Glibc
+import Logits
+import Platform
+
+/// The SQLite index: opening, schema, and the error translation. What is in it: schema/catalog/.
+struct Catalog: Sendable {
+    static let schemaVersion = 1
+
+    let queue: DatabaseQueue
+
+    /// The DDL of a new catalogue, the text of schema/catalog/catalog-v1.sql.
+    static var schema: String { String(decoding: PackageResources.catalog_v1_sql, as: UTF8.self) }
+
+    /// Opens for writing; makes the file and its tables where there are none.
+    static func openForWriting(_ path: String) throws(LogitError) -> Catalog {
+        var configuration = Configuration()
+        configuration.busyMode = .timeout(10)
+        configuration.prepareDatabase { db in
+            try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+        }
+        return try translating("open", path) {
+            let queue = try DatabaseQueue(path: path, configuration: configuration)
+            try queue.write { db in
+                if try Int.fetchOne(db, sql: "PRAGMA user_version") == 0 {
+                    try db.execute(sql: schema)
+                    try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
+                }
+            }
+            return try checked(Catalog(queue: queue), path)
+        }
+    }
+
+    /// Opens for reading beside a writer, or from a copy or a read-only file system.
+    static func openForReading(_ path: String) throws(LogitError) -> Catalog {
+        var configuration = Configuration()
+        configuration.readonly = true
+        configuration.busyMode = .timeout(10)
+        return try translating("open", path) {
+            let queue = try DatabaseQueue(path: readingURI(path), configuration: configuration)
+            return try checked(Catalog(queue: queue), path)
+        }
+    }
+
+    /// With a write-ahead log beside it the file must be opened `mode=ro`, without one `immutable=1`: the other way round
+    /// fails on a read-only file system or misses rows.
+    static func readingURI(_ path: String) -> String {
+        var escaped = ""
+        for byte in path.utf8 {
+            switch byte {
+            case 0x61...0x7A, 0x41...0x5A, 0x30...0x39, 0x2D, 0x2E, 0x2F, 0x5F, 0x7E:
+                escaped.unicodeScalars.append(UnicodeScalar(byte))
+            default:
+                let digits = String(byte, radix: 16, uppercase: true)
+                escaped += "%" + (digits.count == 1 ? "0" + digits : digits)
+            }
+        }
+        return "file:\(escaped)?" + (Files.exists(path + "-wal") ? "mode=ro" : "immutable=1")
+    }
+
+    private static func checked(_ catalog: Catalog, _ path: String) throws -> Catalog {
+        let version = try catalog.queue.read { try Int.fetchOne($0, sql: "PRAGMA user_version") } ?? 0
+        guard version <= schemaVersion else {
+            throw LogitError(
+                .environment,
+                "\(path) was written by a newer LogitCorpus (catalogue version \(version), this program knows \(schemaVersion)); use the newer program"
+            )
+        }
+        guard version == schemaVersion else {
+            throw LogitError(.corrupt, "\(path) is no catalogue of LogitCorpus; run logit repair on the corpus")
+        }
+        return catalog
+    }
+
+    func read<Value>(_ body: (Database) throws -> Value) throws(LogitError) -> Value {
+        try Catalog.translating("read", queue.path) { try queue.read(body) }
+    }
+
+    func write<Value>(_ body: (Database) throws -> Value) throws(LogitError) -> Value {
+        try Catalog.translating("write", queue.path) { try queue.write(body) }
+    }
+
+    /// One error type above SQLite: a damaged file, a full disk and a read-only folder each get their remedy.
+    static func translating<Value>(_ operation: String, _ path: String, _ body: () throws -> Value) throws(LogitError) -> Value {
+        do {
+            return try body()
+        } catch let error as LogitError {
+            throw error
+        } catch let error as DatabaseError {
+            let file = path.hasPrefix("file:") ? "the catalogue" : path
+            switch error.resultCode {
+            case .SQLITE_CORRUPT, .SQLITE_NOTADB:
+                throw LogitError(.corrupt, "\(file) is damaged; run logit repair, which rebuilds it", cause: "\(error)")
+            case .SQLITE_FULL:
+                throw LogitError(.io, "the disk is full, so \(file) cannot grow; free some space and run again", cause: "\(error)")
+            case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
+                throw LogitError(
+                    .io, "cannot \(operation) \(file): \(error.message ?? "it is read-only"); check its permissions, or run logit repair if it is missing",
+                    cause: "\(error)")
+            default:
+                throw LogitError(
+                    .io, "cannot \(operation) \(file): \(error.message ?? "SQLite error \(error.resultCode.rawValue)"); run logit verify",
+                    cause: "\(error)")
+            }
+        } catch {
+            throw LogitError(.io, "cannot \(operation) \(path): \(error)", cause: "\(error)")
+        }
+    }
+}

@@ -1,0 +1,118 @@
+import FoundationEssentials
+import GRDB
+import Logits
+import Platform
+
+extension Corpus {
+    /// Adds one split of a dataset: the descriptor, the list of its images, and their index.
+    package func addSplit(_ split: SplitDescriptor, images: [ListedImage]) throws(LogitError) {
+        requireWriting()
+        try Layout.check(name: split.dataset, of: "dataset")
+        try Layout.check(name: split.split, of: "split")
+        let known = try splits()
+        if known.contains(where: { $0.dataset == split.dataset && $0.split == split.split }) {
+            throw LogitError(
+                .usage,
+                "dataset \(split.dataset) already has a split \(split.split); give another name, since stored rows refer to this one"
+            )
+        }
+        if let other = known.first(where: { $0.dataset == split.dataset }), other.classNames != split.classNames {
+            throw LogitError(
+                .badInput,
+                "\(split.source) has other classes than split \(other.split) of dataset \(split.dataset) (\(split.classNames.count) and \(other.classNames.count)); give it another dataset name, or name the classes with --classes"
+            )
+        }
+        try Files.makeDirectory("\(layout.datasets)/\(split.dataset)")
+        try Files.writeDurably(Corpus.imageListBytes(images), to: layout.imageList(split.dataset, split.split))
+        try Files.writeDurably(JSONFile.encode(split), to: layout.split(split.dataset, split.split))
+        try catalog.write { db in try Corpus.index(split, images, in: db) }
+    }
+
+    /// The bytes of an image list, which the split's digest covers: one line `label TAB digest TAB id` an image.
+    package static func imageListBytes(_ images: [ListedImage]) -> [UInt8] {
+        var bytes: [UInt8] = []
+        for image in images { bytes += "\(image.label)\t\(image.digest)\t\(image.id)\n".utf8 }
+        return bytes
+    }
+
+    static func index(_ split: SplitDescriptor, _ images: [ListedImage], in db: Database) throws {
+        let names = String(decoding: (try? JSONEncoder().encode(split.classNames)) ?? Data(), as: UTF8.self)
+        try db.execute(
+            sql: "INSERT OR IGNORE INTO dataset_index (name, class_names) VALUES (?, ?)", arguments: [split.dataset, names])
+        try db.execute(
+            sql: """
+                INSERT INTO split_index (dataset_id, name, digest, source, kind, image_count)
+                SELECT id, ?, ?, ?, ?, ? FROM dataset_index WHERE name = ?
+                """,
+            arguments: [split.split, split.digest, split.source, split.kind, split.imageCount, split.dataset])
+        let splitID = db.lastInsertedRowID
+        let insert = try db.makeStatement(
+            sql: "INSERT INTO image_index (split_id, ordinal, image, label, digest) VALUES (?, ?, ?, ?, ?)")
+        for (ordinal, image) in images.enumerated() {
+            try insert.execute(arguments: [splitID, ordinal, image.id, image.label, image.digest])
+        }
+    }
+
+    /// All splits, by dataset and name.
+    package func splits() throws(LogitError) -> [SplitDescriptor] {
+        var found: [SplitDescriptor] = []
+        for dataset in try Files.list(layout.datasets) where Files.isDirectory("\(layout.datasets)/\(dataset)") {
+            for file in try Files.list("\(layout.datasets)/\(dataset)") where file.hasSuffix(".json") {
+                found.append(try JSONFile.read(SplitDescriptor.self, from: "\(layout.datasets)/\(dataset)/\(file)"))
+            }
+        }
+        return found
+    }
+
+    /// The split asked for; where a name is left out, the only one there is, else the usual one for the purpose.
+    package func split(dataset: String?, split: String?, usual: String? = nil) throws(LogitError) -> SplitDescriptor {
+        let all = try splits()
+        guard !all.isEmpty else {
+            throw LogitError(.notFound, "the corpus \(root) has no dataset; add one with logit dataset add")
+        }
+        let datasets = Set(all.map(\.dataset)).sorted()
+        let name = dataset ?? (datasets.count == 1 ? datasets[0] : nil)
+        guard let name else {
+            throw LogitError(.usage, "the corpus has several datasets; choose one with --dataset: \(datasets.joined(separator: ", "))")
+        }
+        let candidates = all.filter { $0.dataset == name }
+        guard !candidates.isEmpty else {
+            throw LogitError(.notFound, "there is no dataset \(name); there is \(datasets.joined(separator: ", "))")
+        }
+        let names = candidates.map(\.split).joined(separator: ", ")
+        if let wanted = split {
+            guard let match = candidates.first(where: { $0.split == wanted }) else {
+                throw LogitError(.notFound, "dataset \(name) has no split \(wanted); it has \(names)")
+            }
+            return match
+        }
+        if candidates.count == 1 { return candidates[0] }
+        guard let match = candidates.first(where: { $0.split == usual }) else {
+            throw LogitError(.usage, "dataset \(name) has several splits; choose one with --split: \(names)")
+        }
+        return match
+    }
+
+    /// The images of a split in ordinal order, checked against the split's digest.
+    package func images(of split: SplitDescriptor) throws(LogitError) -> [ListedImage] {
+        let path = layout.imageList(split.dataset, split.split)
+        let bytes = try Files.read(path)
+        guard Digest.hex(bytes) == split.digest else {
+            throw LogitError(
+                .corrupt, "\(path) is not the list that \(split.dataset)/\(split.split) was added with; put back a copy of it")
+        }
+        var images: [ListedImage] = []
+        images.reserveCapacity(split.imageCount)
+        for line in bytes.split(separator: 0x0A) {
+            let parts = line.split(separator: 0x09, maxSplits: 2)
+            guard parts.count == 3, let label = Int32(String(decoding: parts[0], as: UTF8.self)) else {
+                throw LogitError(.corrupt, "\(path) has a line that is no image; put back a copy of it")
+            }
+            images.append(
+                ListedImage(
+                    id: String(decoding: parts[2], as: UTF8.self), label: label,
+                    digest: String(decoding: parts[1], as: UTF8.self)))
+        }
+        return images
+    }
+}

@@ -1,0 +1,165 @@
+import GRDB
+import Glibc
+import Logits
+import Platform
+import Shards
+
+/// A committed shard as the catalogue knows it.
+package struct StoredUnit: Sendable {
+    package let key: UnitKey
+    package let path: String
+    package let classCount: Int
+    package let contentDigest: String
+    package let fileDigest: String
+    package let fileBytes: Int
+
+    package var entry: ShardEntry {
+        ShardEntry(
+            path: path, key: key, classCount: classCount, contentDigest: contentDigest, fileDigest: fileDigest,
+            fileBytes: fileBytes)
+    }
+}
+
+extension Corpus {
+    // MARK: Writing
+
+    /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
+    ///
+    /// - Parameter table: the unit's rows in list order; `key.rowCount` of them.
+    package func commit(_ table: RowTable, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec) throws(LogitError) {
+        requireWriting()
+        precondition(table.count == key.rowCount, "a unit is committed whole")
+        let header = ShardHeader(
+            key: key, classCount: table.classCount, blockRows: blockRows, contentDigest: Corpus.contentDigest(key, table),
+            softwareJSON: softwareJSON, created: timestamp())
+        let relative = Layout.shard(key)
+        let target = layout.absolute(relative)
+        let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
+        try Files.remove(staged)
+        try ShardWriter.write(table, header: header, codec: codec, to: staged)
+        try Files.makeDirectory(Files.parent(of: target))
+        let digest = Digest.hex(try Files.read(staged))
+        let size = try Files.size(staged)
+        try Files.renameDurably(staged, to: target)
+        try index([
+            (
+                StoredUnit(
+                    key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
+                    fileDigest: digest, fileBytes: size), table, header.created
+            )
+        ])
+    }
+
+    /// SHA-256 over the unit key and every stored value.
+    static func contentDigest(_ key: UnitKey, _ table: RowTable) -> String {
+        var digest = Digest()
+        ContentDigest.visit(key, table) { digest.add($0) }
+        return digest.hex()
+    }
+
+    /// Shards that were renamed into place but not committed (the process died in between), or brought by other means,
+    /// are checked whole and committed by their unit key.
+    /// - Returns: how many were adopted.
+    package func adoptStrayShards() throws(LogitError) -> Int {
+        requireWriting()
+        let known = Set(try units().map(\.path))
+        var adopted = 0
+        for relative in try shardFiles() where !known.contains(relative) {
+            let (unit, table, created) = try readUnit(relative)
+            try index([(unit, table, created)])
+            adopted += 1
+        }
+        return adopted
+    }
+
+    /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to.
+    func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
+        let path = layout.absolute(relative)
+        let bytes = try Files.read(path)
+        let reader = try ShardReader(path: path)
+        try reader.verify()
+        let table = try reader.table(0..<reader.rowCount)
+        let key = reader.header.key
+        guard Corpus.contentDigest(key, table) == reader.header.contentDigest else {
+            throw LogitError(
+                .corrupt, "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
+        }
+        guard Layout.shard(key) == relative else {
+            throw LogitError(
+                .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there")
+        }
+        let unit = StoredUnit(
+            key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
+            fileDigest: Digest.hex(bytes), fileBytes: bytes.count)
+        return (unit, table, reader.header.created)
+    }
+
+    /// Paths of all shard files, relative to the corpus, sorted.
+    func shardFiles() throws(LogitError) -> [String] {
+        var found: [String] = []
+        var pending = ["shards"]
+        while let folder = pending.popLast() {
+            for name in try Files.list(layout.absolute(folder)) {
+                let path = "\(folder)/\(name)"
+                if Files.isDirectory(layout.absolute(path)) {
+                    pending.append(path)
+                } else if name.hasSuffix(".h5") {
+                    found.append(path)
+                }
+            }
+        }
+        return found.sorted()
+    }
+
+    /// Commits units to the catalogue in one transaction.
+    func index(_ units: [(StoredUnit, RowTable, String)]) throws(LogitError) {
+        try catalog.write { db in
+            for (unit, table, created) in units { try UnitIndexer(db).add(unit, table, created: created) }
+        }
+    }
+
+    // MARK: Reading
+
+    /// All committed units, by path.
+    package func units() throws(LogitError) -> [StoredUnit] {
+        try catalog.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT d.name AS dataset, s.name AS split, s.digest AS dataset_digest, n.name AS network,
+                           n.digest AS network_digest, n.preprocessing, n.class_count, a.name AS attack_name, a.canonical,
+                           a.parameters, u.*
+                    FROM unit_index u
+                    JOIN split_index s ON s.id = u.split_id
+                    JOIN dataset_index d ON d.id = s.dataset_id
+                    JOIN network_index n ON n.id = u.network_id
+                    JOIN attack_index a ON a.id = u.attack_id
+                    ORDER BY u.path
+                    """
+            ).map { row in
+                let variant = Variant(name: row["attack_name"], canonical: row["canonical"], parametersJSON: row["parameters"])
+                let key = UnitKey(
+                    dataset: row["dataset"], split: row["split"], datasetDigest: row["dataset_digest"],
+                    network: row["network"], networkDigest: row["network_digest"], preprocessing: row["preprocessing"],
+                    variant: variant, view: row["view"], seed: UInt64(bitPattern: row["seed"] as Int64),
+                    listDigest: row["list_digest"], firstPosition: row["first_position"], rowCount: row["row_count"])
+                return StoredUnit(
+                    key: key, path: row["path"], classCount: row["class_count"], contentDigest: row["content_digest"],
+                    fileDigest: row["file_digest"], fileBytes: row["file_bytes"])
+            }
+        }
+    }
+
+    /// Ordinals of the images that have a row of this variant and view.
+    package func storedOrdinals(
+        dataset: String, split: String, network: String, variant: Variant, view: Int
+    ) throws(LogitError) -> Set<Int> {
+        try catalog.read { db in
+            Set(
+                try Int.fetchAll(
+                    db,
+                    sql: "SELECT ordinal FROM rows WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = ?",
+                    arguments: [dataset, split, network, variant.canonical, view]))
+        }
+    }
+}

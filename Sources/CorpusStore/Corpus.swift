@@ -1,0 +1,77 @@
+import FoundationEssentials
+import GRDB
+import Glibc
+import Logits
+import Platform
+import Shards
+
+/// A corpus folder, opened. Files are the truth; the catalogue is an index over them.
+///
+/// One writer at a time (the lock), any number of readers. Every mutation writes and syncs its file first and makes it
+/// visible by one SQLite transaction after that.
+package final class Corpus: Sendable {
+    package enum Mode: Sendable { case reading, writing }
+
+    package let layout: Layout
+    package let descriptor: CorpusDescriptor
+    let catalog: Catalog
+    private let lock: WriterLock?
+
+    package var root: String { layout.root }
+
+    /// Makes a new, empty corpus. The folder must be absent or empty.
+    package static func create(at path: String) throws(LogitError) {
+        if Files.exists(path) {
+            guard Files.isDirectory(path) else {
+                throw LogitError(.usage, "\(path) exists and is not a folder; choose another name for the corpus")
+            }
+            guard try Files.list(path).isEmpty else {
+                let what = Files.exists("\(path)/corpus.json") ? "is a corpus already" : "is not empty"
+                throw LogitError(.usage, "\(path) \(what); choose another name for the new corpus")
+            }
+        }
+        try Files.makeDirectory(path)
+        let layout = Layout(root: Files.absolute(path))
+        for folder in layout.folders { try Files.makeDirectory(folder) }
+        _ = try Catalog.openForWriting(layout.catalog)
+        let descriptor = CorpusDescriptor(
+            formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
+        try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
+    }
+
+    package init(at path: String, _ mode: Mode) throws(LogitError) {
+        (layout, descriptor) = try Corpus.check(path)
+        guard Files.exists(layout.catalog) else {
+            throw LogitError(.notFound, "\(layout.catalog) is missing; run logit repair \(path), which rebuilds it from the shards")
+        }
+        switch mode {
+        case .reading:
+            lock = nil
+            catalog = try Catalog.openForReading(layout.catalog)
+        case .writing:
+            lock = try WriterLock(layout)
+            catalog = try Catalog.openForWriting(layout.catalog)
+        }
+    }
+
+    /// The layout and descriptor of an existing corpus of a version that we know.
+    static func check(_ path: String) throws(LogitError) -> (Layout, CorpusDescriptor) {
+        guard Files.exists(path) else {
+            throw LogitError(.notFound, "there is no corpus at \(path); make one with logit init \(path)")
+        }
+        let layout = Layout(root: Files.absolute(path))
+        guard Files.exists(layout.descriptor) else {
+            throw LogitError(.notFound, "\(path) is no corpus (it has no corpus.json); make one with logit init")
+        }
+        let descriptor = try JSONFile.read(CorpusDescriptor.self, from: layout.descriptor)
+        guard descriptor.formatVersion <= CorpusDescriptor.currentVersion else {
+            throw LogitError(
+                .environment,
+                "\(path) was made by a newer LogitCorpus (format \(descriptor.formatVersion), this program knows \(CorpusDescriptor.currentVersion)); use the newer program"
+            )
+        }
+        return (layout, descriptor)
+    }
+
+    func requireWriting() { precondition(lock != nil, "the corpus is open for reading") }
+}

@@ -1,0 +1,55 @@
+import Logits
+
+/// Where things lie in a corpus folder (design: files are the truth, SQLite is the index).
+package struct Layout: Sendable {
+    package let root: String
+
+    package var descriptor: String { "\(root)/corpus.json" }
+    package var catalog: String { "\(root)/catalog.sqlite" }
+    package var lock: String { "\(root)/lock" }
+    package var shards: String { "\(root)/shards" }
+    package var staging: String { "\(root)/staging" }
+    package var snapshots: String { "\(root)/snapshots" }
+    package var head: String { "\(root)/refs/head" }
+    package var tags: String { "\(root)/refs/tags" }
+    package var datasets: String { "\(root)/datasets" }
+    package var networks: String { "\(root)/networks" }
+    package var selections: String { "\(root)/selections" }
+    package var defenders: String { "\(root)/defenders" }
+    package var evaluations: String { "\(root)/evaluations" }
+    /// Shards that failed their checks, set aside by `repair`.
+    package var damaged: String { "\(root)/damaged" }
+
+    var folders: [String] {
+        [shards, staging, snapshots, tags, datasets, networks, selections, defenders, evaluations]
+    }
+
+    package func snapshot(_ id: String) -> String { "\(snapshots)/\(id).json" }
+    package func selection(_ name: String) -> String { "\(selections)/\(name).json" }
+    package func split(_ dataset: String, _ split: String) -> String { "\(datasets)/\(dataset)/\(split).json" }
+    package func imageList(_ dataset: String, _ split: String) -> String { "\(datasets)/\(dataset)/\(split).images.tsv" }
+    package func network(_ name: String) -> String { "\(networks)/\(name).json" }
+    package func module(_ digest: String) -> String { "\(networks)/\(digest).pt" }
+    package func absolute(_ relative: String) -> String { "\(root)/\(relative)" }
+
+    /// The shard file of a unit, relative to the corpus: readable folders, a name that only this unit has.
+    package static func shard(_ key: UnitKey) -> String {
+        let attack = key.variant.isClean ? "clean" : "\(key.variant.name)-\(Digest.hex(key.variant.canonical).prefix(8))"
+        let unit = "\(key.listDigest.prefix(12))-\(key.firstPosition)-\(key.rowCount).h5"
+        return "shards/\(key.dataset)/\(key.split)/\(key.network)/\(attack)/view\(key.view)/\(unit)"
+    }
+
+    /// Names become file and folder names, so they are limited to letters, digits, `-`, `_`, `.`.
+    package static func check(name: String, of thing: String) throws(LogitError) {
+        let allowed = name.utf8.allSatisfy {
+            ($0 >= 0x61 && $0 <= 0x7A) || ($0 >= 0x41 && $0 <= 0x5A) || ($0 >= 0x30 && $0 <= 0x39) || $0 == 0x2D
+                || $0 == 0x5F || $0 == 0x2E
+        }
+        guard allowed, !name.isEmpty, name.utf8.count <= 100, !name.hasPrefix("."), !name.hasPrefix("-") else {
+            throw LogitError(
+                .usage,
+                "\(thing) name \"\(name)\" cannot be used; take 1 to 100 letters, digits, '-', '_' or '.', starting with a letter or digit"
+            )
+        }
+    }
+}
