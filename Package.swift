@@ -13,6 +13,7 @@ func tests(_ subject: String, _ dependencies: [Target.Dependency]) -> Target {
 }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
+let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
 
@@ -51,7 +52,9 @@ let package = Package(
         swift("Analysis", ["Logits"]),
 
         // Layer 3
-        swift("CorpusStore", ["Logits", "Platform", "Shards", grdb, crypto]),
+        .target(
+            name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
+            resources: [.embedInCode("Resources/catalog-v1.sql")], swiftSettings: strict),
 
         // Layer 4
         swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"]),

@@ -54,6 +54,14 @@ package final class Corpus: Sendable {
         }
     }
 
+    /// For `repair`, which opens a catalogue of its own.
+    init(layout: Layout, descriptor: CorpusDescriptor, catalog: Catalog, lock: WriterLock) {
+        self.layout = layout
+        self.descriptor = descriptor
+        self.catalog = catalog
+        self.lock = lock
+    }
+
     /// The layout and descriptor of an existing corpus of a version that we know.
     static func check(_ path: String) throws(LogitError) -> (Layout, CorpusDescriptor) {
         guard Files.exists(path) else {

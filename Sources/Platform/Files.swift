@@ -110,6 +110,11 @@ public enum Files {
         guard fsync(descriptor) == 0 else { throw failure("sync", path, errno: errno) }
     }
 
+    /// Renames without syncing: for files that carry a digest and can be made again.
+    public static func renameUnsynced(_ source: String, to target: String) throws(LogitError) {
+        guard rename(source, target) == 0 else { throw failure("rename \(source) to", target, errno: errno) }
+    }
+
     /// Renames a synced file and fsyncs the folder it comes into.
     public static func renameDurably(_ source: String, to target: String) throws(LogitError) {
         guard rename(source, target) == 0 else { throw failure("rename \(source) to", target, errno: errno) }

@@ -1,3 +1,23 @@
+/* JPEG and PNG files in memory to interleaved 8-bit RGB, with libjpeg-turbo and libpng.
+ *
+ * Pixels are those of PIL's Image.open(f).convert("RGB"): greyscale and palettes expanded, alpha dropped, EXIF rotation
+ * and gamma ignored. Every function returns 0, or another value after writing one clause into `error`. */
 #ifndef IMAGE_CODECS_H
 #define IMAGE_CODECS_H
+#include <stddef.h>
+#include <stdint.h>
+
+#define IMAGE_ERROR_BYTES 256
+#define IMAGE_MAX_SIDE 32768
+#define IMAGE_MAX_PIXELS 89478485 /* PIL's own limit */
+
+typedef struct {
+    int32_t width, height;
+    uint8_t *pixels; /* width * height * 3; free with image_free */
+} image_rgb;
+
+int image_decode_jpeg(const uint8_t *bytes, size_t count, image_rgb *image, char *error);
+int image_decode_png(const uint8_t *bytes, size_t count, image_rgb *image, char *error);
+void image_free(image_rgb *image);
+
 #endif

@@ -1,0 +1,156 @@
+import GRDB
+import Logits
+import Platform
+import Shards
+
+extension Corpus {
+    // MARK: Making
+
+    /// Makes a snapshot of everything committed and moves the head to it.
+    /// - Returns: the new snapshot, or the head itself where nothing has changed since.
+    @discardableResult
+    package func createSnapshot(message: String) throws(LogitError) -> SnapshotManifest {
+        requireWriting()
+        let shards = try units().map(\.entry)
+        let tree = Corpus.treeID(shards)
+        let head = try headID()
+        if let head {
+            let current = try manifest(head)
+            if current.tree == tree { return current }
+        }
+        guard !shards.isEmpty else {
+            throw LogitError(.usage, "the corpus \(root) has no rows yet, so there is nothing to snapshot; run logit ingest first")
+        }
+        let created = timestamp()
+        let id = Corpus.snapshotID(tree: tree, parent: head, message: message, created: created)
+        let snapshot = SnapshotManifest(
+            formatVersion: 1, id: id, tree: tree, parent: head, message: message, created: created, shards: shards)
+        try Files.writeDurably(Manifests.encode(snapshot), to: layout.snapshot(id))
+        try Files.writeDurably(Array("\(id)\n".utf8), to: layout.head)
+        try catalog.write { db in try Corpus.index(snapshot, in: db) }
+        return snapshot
+    }
+
+    /// Equal data, equal tree: a digest over the sorted unit keys and content digests, whatever the codec or order.
+    static func treeID(_ shards: [ShardEntry]) -> String {
+        let lines = shards.map { "\($0.key.canonicalText)\u{1F}\($0.contentDigest)\n" }
+        return Digest.hex(lines.sorted { Array($0.utf8).lexicographicallyPrecedes(Array($1.utf8)) }.joined())
+    }
+
+    static func snapshotID(tree: String, parent: String?, message: String, created: String) -> String {
+        Digest.hex("tree \(tree)\nparent \(parent ?? "-")\ncreated \(created)\n\n\(message)")
+    }
+
+    static func index(_ snapshot: SnapshotManifest, in db: Database) throws {
+        try db.execute(
+            sql: "INSERT INTO snapshot_index (snapshot, tree, parent, message, created, row_count) VALUES (?, ?, ?, ?, ?, ?)",
+            arguments: [
+                snapshot.id, snapshot.tree, snapshot.parent, snapshot.message, snapshot.created,
+                snapshot.shards.reduce(0) { $0 + $1.key.rowCount },
+            ])
+        let id = db.lastInsertedRowID
+        let insert = try db.makeStatement(
+            sql: "INSERT INTO snapshot_unit (snapshot_id, unit_id) SELECT ?, id FROM unit_index WHERE path = ?")
+        for shard in snapshot.shards { try insert.execute(arguments: [id, shard.path]) }
+    }
+
+    /// Names a snapshot; a tag moves only if `replacing`.
+    package func tag(_ name: String, snapshot reference: String?, replacing: Bool) throws(LogitError) -> SnapshotManifest {
+        requireWriting()
+        try Layout.check(name: name, of: "tag")
+        guard name != "head" else { throw LogitError(.usage, "head always names the newest snapshot; choose another tag") }
+        let snapshot = try snapshot(reference)
+        let path = "\(layout.tags)/\(name)"
+        if !replacing, Files.exists(path) {
+            throw LogitError(.usage, "tag \(name) exists already; choose another name, or move it with --force")
+        }
+        try Files.writeDurably(Array("\(snapshot.id)\n".utf8), to: path)
+        try catalog.write { db in
+            try db.execute(sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [name, snapshot.id])
+        }
+        return snapshot
+    }
+
+    // MARK: Reading
+
+    func headID() throws(LogitError) -> String? {
+        guard Files.exists(layout.head) else { return nil }
+        return try reference(at: layout.head)
+    }
+
+    /// The snapshot id in a file under refs/.
+    private func reference(at path: String) throws(LogitError) -> String {
+        let text = try Files.readText(path, limit: 4096)
+        return String(text.prefix { $0 != "\n" })
+    }
+
+    /// Tags and the snapshots they name.
+    package func tags() throws(LogitError) -> [(name: String, snapshot: String)] {
+        var found: [(name: String, snapshot: String)] = []
+        for name in try Files.list(layout.tags) where !name.hasSuffix(".tmp") {
+            found.append((name, try reference(at: "\(layout.tags)/\(name)")))
+        }
+        return found
+    }
+
+    /// The snapshot that a tag, an id or the beginning of one names; nil or `head` names the newest.
+    package func snapshot(_ reference: String?) throws(LogitError) -> SnapshotManifest {
+        guard let reference, reference != "head" else {
+            guard let head = try headID() else {
+                throw LogitError(.notFound, "the corpus \(root) has no snapshot yet; run logit ingest, which makes one")
+            }
+            return try manifest(head)
+        }
+        if let tag = try tags().first(where: { $0.name == reference }) { return try manifest(tag.snapshot) }
+        let ids = try snapshotIDs()
+        let matches = reference.count >= 4 ? ids.filter { $0.hasPrefix(reference) } : []
+        guard matches.count == 1 else {
+            let known = try tags().map(\.name) + ids.map { String($0.prefix(12)) }
+            let what = matches.isEmpty ? "there is no snapshot or tag" : "several snapshots begin with"
+            throw LogitError(.notFound, "\(what) \"\(reference)\"; there is \((["head"] + known).joined(separator: ", "))")
+        }
+        return try manifest(matches[0])
+    }
+
+    package func snapshotIDs() throws(LogitError) -> [String] {
+        try Files.list(layout.snapshots).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
+    }
+
+    /// Every snapshot, oldest first.
+    package func snapshots() throws(LogitError) -> [SnapshotManifest] {
+        var found: [SnapshotManifest] = []
+        for id in try snapshotIDs() { found.append(try manifest(id)) }
+        return Corpus.inOrder(found)
+    }
+
+    /// Parents before children; siblings by time.
+    static func inOrder(_ snapshots: [SnapshotManifest]) -> [SnapshotManifest] {
+        let byID = Dictionary(snapshots.map { ($0.id, $0) }, uniquingKeysWith: { first, _ in first })
+        func depth(_ snapshot: SnapshotManifest) -> Int {
+            var steps = 0
+            var current = snapshot
+            while let parent = current.parent.flatMap({ byID[$0] }), steps <= snapshots.count {
+                steps += 1
+                current = parent
+            }
+            return steps
+        }
+        return snapshots.map { (depth($0), $0) }.sorted { ($0.0, $0.1.created, $0.1.id) < ($1.0, $1.1.created, $1.1.id) }.map(\.1)
+    }
+
+    /// A manifest, after checking that it holds what its id says.
+    func manifest(_ id: String) throws(LogitError) -> SnapshotManifest {
+        let path = layout.snapshot(id)
+        guard Files.exists(path) else {
+            throw LogitError(.notFound, "there is no snapshot \(id.prefix(12)) in \(root), though a reference names it; run logit verify")
+        }
+        let snapshot = try Manifests.readSnapshot(path)
+        let tree = Corpus.treeID(snapshot.shards)
+        let expected = Corpus.snapshotID(
+            tree: tree, parent: snapshot.parent, message: snapshot.message, created: snapshot.created)
+        guard snapshot.id == id, snapshot.tree == tree, expected == id else {
+            throw LogitError(.corrupt, "the manifest \(path) is damaged (it does not hold what its id says); put back a copy of it")
+        }
+        return snapshot
+    }
+}

@@ -1,0 +1,138 @@
+import GRDBSQLite
+import Logits
+import Platform
+import Shards
+
+/// SQL from outside, over the catalogue's views: a connection of its own that can read the catalogue and nothing else.
+///
+/// The file is opened read-only, and an authoriser refuses every action but reading: no writes, no ATTACH, no PRAGMA that
+/// changes anything, no extension. The names `rows`, `accuracy` … show a snapshot's rows where one is asked for.
+package final class ReadOnlyQuery {
+    package enum Value: Sendable, Equatable {
+        case null
+        case integer(Int64)
+        case real(Double)
+        case text(String)
+        case blob([UInt8])
+    }
+
+    private let handle: OpaquePointer
+    /// Asked every few thousand steps; true stops the query.
+    private let shouldStop: @Sendable () -> Bool
+
+    /// - Parameters:
+    ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
+    ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
+    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool) throws(LogitError) {
+        var opened: OpaquePointer?
+        let status = sqlite3_open_v2(
+            Catalog.readingURI(corpus.layout.catalog), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
+        guard status == SQLITE_OK, let opened else {
+            sqlite3_close_v2(opened)
+            throw LogitError(.io, "cannot open \(corpus.layout.catalog) for reading; check its permissions or run logit repair")
+        }
+        handle = opened
+        self.shouldStop = shouldStop
+        sqlite3_busy_timeout(handle, 10_000)
+        if let snapshot { try restrict(to: snapshot) }
+        sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
+        sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
+        sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
+        sqlite3_progress_handler(
+            handle, 4096,
+            { context in Unmanaged<ReadOnlyQuery>.fromOpaque(context!).takeUnretainedValue().shouldStop() ? 1 : 0 },
+            Unmanaged.passUnretained(self).toOpaque())
+    }
+
+    deinit { sqlite3_close_v2(handle) }
+
+    /// Runs one statement; `row` gets each result row as it comes.
+    /// - Returns: the column names.
+    package func run(_ sql: String, row: ([String], [Value]) -> Void) throws(LogitError) -> [String] {
+        var statement: OpaquePointer?
+        let (status, rest) = sql.withCString { text -> (Int32, String) in
+            var tail: UnsafePointer<CChar>?
+            let status = sqlite3_prepare_v2(handle, text, -1, &statement, &tail)
+            return (status, tail.map { String(cString: $0) } ?? "")
+        }
+        defer { sqlite3_finalize(statement) }
+        guard status == SQLITE_OK else { throw failure(status) }
+        guard let statement else { throw LogitError(.usage, "the query is empty; give a SELECT statement") }
+        guard rest.allSatisfy({ $0.isWhitespace || $0 == ";" }) else {
+            throw LogitError(.usage, "the query holds more than one statement; give one SELECT at a time")
+        }
+        let names = (0..<sqlite3_column_count(statement)).map { String(cString: sqlite3_column_name(statement, $0)) }
+        while true {
+            let step = sqlite3_step(statement)
+            if step == SQLITE_DONE { return names }
+            guard step == SQLITE_ROW else { throw failure(step) }
+            row(names, names.indices.map { value(statement, Int32($0)) })
+        }
+    }
+
+    private func value(_ statement: OpaquePointer, _ column: Int32) -> Value {
+        switch sqlite3_column_type(statement, column) {
+        case SQLITE_INTEGER: return .integer(sqlite3_column_int64(statement, column))
+        case SQLITE_FLOAT: return .real(sqlite3_column_double(statement, column))
+        case SQLITE_TEXT:
+            let count = Int(sqlite3_column_bytes(statement, column))
+            guard let text = sqlite3_column_text(statement, column) else { return .null }
+            return .text(String(decoding: UnsafeBufferPointer(start: text, count: count), as: UTF8.self))
+        case SQLITE_BLOB:
+            let count = Int(sqlite3_column_bytes(statement, column))
+            guard let bytes = sqlite3_column_blob(statement, column) else { return .blob([]) }
+            return .blob([UInt8](UnsafeRawBufferPointer(start: bytes, count: count)))
+        default: return .null
+        }
+    }
+
+    private func failure(_ status: Int32) -> LogitError {
+        let reason = String(cString: sqlite3_errmsg(handle))
+        switch status & 0xFF {
+        case SQLITE_AUTH:
+            return LogitError(
+                .usage, "the query asks for more than reading (\(reason)); logit sql runs SELECT statements over the views only")
+        case SQLITE_INTERRUPT:
+            return LogitError(.cancelled, "the query was stopped before it ended; make it smaller, or give it more time with --timeout")
+        case SQLITE_CORRUPT, SQLITE_NOTADB:
+            return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
+        default:
+            return LogitError(.usage, "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations")
+        }
+    }
+
+    /// Shadows the tables and views in the connection's own temporary schema, which needs no write to the file.
+    private func restrict(to snapshot: SnapshotManifest) throws(LogitError) {
+        var sql = """
+            CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
+                SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
+                WHERE si.snapshot = '\(snapshot.id)');
+            """
+        for view in ["rows", "accuracy"] {
+            let definition = Catalog.schema.components(from: "CREATE VIEW \(view) AS", upTo: ";")
+            sql += "CREATE TEMP VIEW \(view) AS\(definition);"
+        }
+        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
+            throw LogitError(.io, "cannot restrict the query to snapshot \(snapshot.id.prefix(12)): \(String(cString: sqlite3_errmsg(handle)))")
+        }
+    }
+
+    private static func authorise(_ action: Int32, _ first: UnsafePointer<CChar>?) -> Int32 {
+        switch action {
+        case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
+        case SQLITE_FUNCTION: return SQLITE_OK
+        case SQLITE_PRAGMA:
+            let readable = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "user_version"]
+            return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY
+        default: return SQLITE_DENY
+        }
+    }
+}
+
+extension String {
+    /// What lies between `start` and the next `end`.
+    fileprivate func components(from start: String, upTo end: Character) -> Substring {
+        guard let range = self.firstRange(of: start) else { preconditionFailure("the schema has no \(start)") }
+        return self[range.upperBound...].prefix { $0 != end }
+    }
+}

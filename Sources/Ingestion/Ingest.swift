@@ -1,0 +1,176 @@
+import CorpusStore
+import Glibc
+import Images
+import Logits
+import Networks
+import Platform
+import Shards
+
+/// Runs networks and attacks over images and makes the rows part of the corpus.
+///
+/// Each (variant, view) is one plan; a plan's blocks are computed by worker threads, staged as they finish, and committed
+/// unit by unit. What is stored already is not computed again; what an interrupted ingest has staged is taken up.
+package enum Ingest {
+    /// - Parameters:
+    ///   - progress: called on the caller's thread after each block.
+    ///   - shouldStop: polled between blocks; true stops with `cancelled`, keeping every finished block.
+    package static func run(
+        _ request: IngestRequest, into corpus: Corpus, progress: (IngestProgress) -> Void,
+        note: (String) -> Void, shouldStop: @escaping @Sendable () -> Bool
+    ) throws(LogitError) -> IngestReport {
+        try request.check()
+        let begun = now()
+        var report = IngestReport()
+        report.adoptedShards = try corpus.adoptStrayShards()
+        let images = try corpus.images(of: request.split)
+        let wanted = request.ordinals(images)
+        let works = try works(request, corpus)
+        let source = try ImageSource(request.split, images, request.network)
+        let classifier = try openClassifier(request.network, corpus)
+        var counter = ProgressCounter(total: wanted.count * works.count)
+        for work in works {
+            var part = IngestReport.Part(attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0, computed: 0)
+            let plans = try plans(for: work, wanted, request, corpus, note: note)
+            part.present = max(0, wanted.count - plans.reduce(0) { $0 + $1.ordinals.count })
+            counter.add(part.present, computed: false)
+            for plan in plans {
+                let pipeline = Pipeline(
+                    plan: plan, work: work, corpus: corpus, classifier: classifier, source: source, request: request,
+                    shouldStop: shouldStop)
+                try pipeline.run { rows, computed in
+                    if computed { part.computed += rows } else { part.resumed += rows }
+                    counter.add(rows, computed: computed)
+                    progress(counter.value(work.variant.canonical))
+                }
+            }
+            report.parts.append(part)
+        }
+        report.seconds = now() - begun
+        report.imagesPerSecond = Double(counter.computed) / max(report.seconds, 1e-9)
+        let names = works.map(\.variant.canonical)
+        let message = "ingest \(request.split.dataset)/\(request.split.split) \(request.network.name) \(names.joined(separator: ","))"
+        report.snapshot = try corpus.createSnapshot(message: message).id
+        return report
+    }
+
+    /// The (variant, view) pairs asked for; refuses a seed that differs from the stored rows'.
+    private static func works(_ request: IngestRequest, _ corpus: Corpus) throws(LogitError) -> [Work] {
+        let units = try corpus.units()
+        var works: [Work] = []
+        for choice in request.attacks {
+            let views = choice.usesRandomness ? request.viewCount : 1
+            for view in 0..<views {
+                let work = Work(choice: choice, view: view, seed: choice.usesRandomness ? request.seed : 0)
+                guard !works.contains(where: { $0.variant == work.variant && $0.view == view }) else {
+                    throw LogitError(.usage, "attack \(work.variant) is given twice; name each attack once")
+                }
+                let clash = units.first {
+                    $0.key.dataset == request.split.dataset && $0.key.split == request.split.split
+                        && $0.key.network == request.network.name && $0.key.variant == work.variant
+                        && $0.key.view == view && $0.key.seed != work.seed
+                }
+                if let clash {
+                    throw LogitError(
+                        .usage,
+                        "\(work.variant) of \(request.network.name) is stored with seed \(clash.key.seed), not \(work.seed); keep that seed, and use --views \(view + 2) for another restart beside it"
+                    )
+                }
+                works.append(work)
+            }
+        }
+        return works
+    }
+
+    /// What is left to compute: unfinished plans that hold images asked for, then a new plan for those that none has.
+    private static func plans(
+        for work: Work, _ wanted: [Int], _ request: IngestRequest, _ corpus: Corpus, note: (String) -> Void
+    ) throws(LogitError) -> [IngestPlan] {
+        let (split, network) = (request.split, request.network)
+        let stored = try corpus.storedOrdinals(
+            dataset: split.dataset, split: split.split, network: network.name, variant: work.variant, view: work.view)
+        var missing = wanted.filter { !stored.contains($0) }
+        let blockRows = request.blockRows ?? network.blockRows
+        var fresh = IngestPlan(
+            dataset: split.dataset, split: split.split, datasetDigest: split.digest, network: network.name,
+            networkDigest: network.digest, preprocessing: network.preprocessing, attackName: work.variant.name,
+            attack: work.variant.canonical, attackParameters: work.variant.parametersJSON, view: work.view,
+            seed: work.seed, blockRows: blockRows,
+            unitRows: unitRows(blockRows: blockRows, classCount: network.classCount), ordinals: [])
+        var plans: [IngestPlan] = []
+        for plan in try IngestPlan.pending(corpus.layout, subject: fresh.subject) {
+            let left = plan.ordinals.filter { !stored.contains($0) }
+            if left.isEmpty {
+                try plan.remove(corpus.layout)
+                continue
+            }
+            guard plan.seed == work.seed else {
+                throw LogitError(
+                    .usage,
+                    "an interrupted ingest of \(work.variant) used seed \(plan.seed), not \(work.seed); run it with --seed \(plan.seed) to finish it"
+                )
+            }
+            guard !Set(left).isDisjoint(with: missing) else { continue }
+            note("taking up an interrupted ingest of \(work.variant): \(left.count) images left of its \(plan.ordinals.count)")
+            plans.append(plan)
+            missing.removeAll(where: Set(left).contains)
+        }
+        if !missing.isEmpty {
+            fresh.ordinals = missing
+            try fresh.save(corpus.layout)
+            plans.append(fresh)
+        }
+        return plans
+    }
+
+    /// About 4,096 rows or 64 MiB of logits a shard, in whole blocks.
+    private static func unitRows(blockRows: Int, classCount: Int) -> Int {
+        let rows = min(4096, (64 << 20) / (4 * classCount))
+        return max(blockRows, rows / blockRows * blockRows)
+    }
+
+    private static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError) -> any Classifier {
+        let path = try corpus.checkedModule(of: network)
+        return try TorchScriptClassifier(
+            path: path, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),
+            classCount: network.classCount, mean: network.mean, standardDeviation: network.standardDeviation,
+            fold: network.fold)
+    }
+
+    private static func now() -> Double {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
+    }
+}
+
+/// One (variant, view) of an ingest.
+struct Work: Sendable {
+    let choice: AttackChoice
+    let view: Int
+    let seed: UInt64
+
+    var variant: Variant { choice.variant }
+
+    /// The counter-based generator's key for one image.
+    func randomKey(_ image: ListedImage) -> UInt64 {
+        let attack = Digest.hex("\(variant.name)\u{1F}\(variant.parametersJSON)")
+        return Digest.key("\(seed)\u{1F}\(image.digest)\u{1F}\(attack)\u{1F}\(view)")
+    }
+}
+
+private struct ProgressCounter {
+    let total: Int
+    private(set) var done = 0
+    private(set) var computed = 0
+
+    init(total: Int) { self.total = total }
+
+    mutating func add(_ rows: Int, computed isNew: Bool) {
+        done += rows
+        if isNew { computed += rows }
+    }
+
+    func value(_ variant: String) -> IngestProgress {
+        IngestProgress(variant: variant, done: done, total: max(total, done), computed: computed)
+    }
+}

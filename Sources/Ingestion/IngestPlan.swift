@@ -1,0 +1,81 @@
+import CorpusStore
+import FoundationEssentials
+import Logits
+import Platform
+
+/// The list of images that one (split, network, variant, view, seed) is computed for, cut into blocks and units.
+///
+/// A plan is written before its first block and removed after its last unit: an ingest that is killed and started again
+/// takes up the same list, hence the same blocks, hence the same bits.
+struct IngestPlan: Codable, Sendable {
+    var formatVersion = 1
+    var dataset: String
+    var split: String
+    var datasetDigest: String
+    var network: String
+    var networkDigest: String
+    var preprocessing: String
+    var attackName: String
+    var attack: String
+    var attackParameters: String
+    var view: Int
+    var seed: UInt64
+    var blockRows: Int
+    var unitRows: Int
+    var ordinals: [Int]
+
+    var variant: Variant { Variant(name: attackName, canonical: attack, parametersJSON: attackParameters) }
+
+    /// SHA-256 over the ordinals, one a line.
+    var listDigest: String { Digest.hex(ordinals.map(String.init).joined(separator: "\n")) }
+
+    /// What two plans must share to be about the same rows.
+    var subject: String {
+        [dataset, split, datasetDigest, network, networkDigest, preprocessing, attack, attackParameters, "\(view)"]
+            .joined(separator: "\u{1F}")
+    }
+
+    /// The units in list order.
+    var units: [UnitKey] {
+        let digest = listDigest
+        return stride(from: 0, to: ordinals.count, by: unitRows).map { first in
+            UnitKey(
+                dataset: dataset, split: split, datasetDigest: datasetDigest, network: network,
+                networkDigest: networkDigest, preprocessing: preprocessing, variant: variant, view: view, seed: seed,
+                listDigest: digest, firstPosition: first, rowCount: min(unitRows, ordinals.count - first))
+        }
+    }
+
+    /// Positions in the list of a unit's blocks; only the list's last block may be short.
+    func blocks(of unit: UnitKey) -> [Range<Int>] {
+        let end = unit.firstPosition + unit.rowCount
+        return stride(from: unit.firstPosition, to: end, by: blockRows).map { $0..<min($0 + blockRows, end) }
+    }
+
+    // MARK: Files
+
+    private static func folder(_ layout: Layout) -> String { "\(layout.staging)/plans" }
+
+    private func path(_ layout: Layout) -> String {
+        "\(IngestPlan.folder(layout))/\(Digest.hex(subject).prefix(16))-\(listDigest.prefix(16)).json"
+    }
+
+    func save(_ layout: Layout) throws(LogitError) {
+        try Files.makeDirectory(IngestPlan.folder(layout))
+        try Files.writeDurably(JSONFile.encode(self), to: path(layout))
+    }
+
+    func remove(_ layout: Layout) throws(LogitError) { try Files.remove(path(layout)) }
+
+    /// Plans of the same subject that were begun and not finished.
+    static func pending(_ layout: Layout, subject: String) throws(LogitError) -> [IngestPlan] {
+        guard Files.isDirectory(folder(layout)) else { return [] }
+        let prefix = String(Digest.hex(subject).prefix(16))
+        var plans: [IngestPlan] = []
+        for name in try Files.list(folder(layout)) where name.hasPrefix(prefix) && name.hasSuffix(".json") {
+            let plan = try JSONFile.read(IngestPlan.self, from: "\(folder(layout))/\(name)")
+            if plan.subject == subject { plans.append(plan) }
+        }
+        return plans
+    }
+}

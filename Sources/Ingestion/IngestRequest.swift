@@ -1,0 +1,96 @@
+import CorpusStore
+import Logits
+import Networks
+import Shards
+
+/// What one `logit ingest` is asked for.
+package struct IngestRequest: Sendable {
+    package var split: SplitDescriptor
+    package var network: NetworkDescriptor
+    package var attacks: [AttackChoice]
+    package var seed: UInt64 = 0
+    /// How many views (restarts) of each attack that uses random numbers.
+    package var viewCount = 1
+    /// The first n images of the split.
+    package var limit: Int?
+    /// The first n images of each class.
+    package var perClass: Int?
+    package var codec = Codec.raw
+    /// Threads that compute blocks, each with one intra-op thread.
+    package var workerCount: Int
+    /// Decoded blocks that may wait for a worker.
+    package var prefetch = 4
+    /// Rows computed at once, for a list begun by this ingest; the network's own if nil.
+    package var blockRows: Int?
+
+    package init(split: SplitDescriptor, network: NetworkDescriptor, attacks: [AttackChoice], workerCount: Int) {
+        self.split = split
+        self.network = network
+        self.attacks = attacks
+        self.workerCount = workerCount
+    }
+
+    /// Refuses values out of range.
+    func check() throws(LogitError) {
+        let limits: [(String, Int?)] = [
+            ("--limit", limit), ("--per-class", perClass), ("--workers", workerCount), ("--prefetch", prefetch),
+            ("--views", viewCount), ("--block", blockRows),
+        ]
+        for (option, value) in limits {
+            if let value, value < 1 { throw LogitError(.usage, "\(option) is \(value); give a whole number of at least 1") }
+        }
+        guard network.classCount == split.classNames.count else {
+            throw LogitError(
+                .badInput,
+                "network \(network.name) has \(network.classCount) classes but dataset \(split.dataset) has \(split.classNames.count); use a network for these classes, or name the dataset's classes with --classes when it is added"
+            )
+        }
+    }
+
+    /// The ordinals asked for, in order.
+    func ordinals(_ images: [ListedImage]) -> [Int] {
+        var taken: [Int32: Int] = [:]
+        var chosen: [Int] = []
+        for (ordinal, image) in images.enumerated() {
+            if let limit, chosen.count >= limit { break }
+            if let perClass {
+                guard taken[image.label, default: 0] < perClass else { continue }
+                taken[image.label, default: 0] += 1
+            }
+            chosen.append(ordinal)
+        }
+        return chosen
+    }
+}
+
+/// Progress of an ingest, for whoever shows it.
+package struct IngestProgress: Sendable {
+    package let variant: String
+    /// Images of this ingest done, all variants together; skipped and resumed ones count as done.
+    package let done: Int
+    package let total: Int
+    /// Images computed since the ingest began, which is what a rate is made of.
+    package let computed: Int
+}
+
+/// What an ingest did.
+package struct IngestReport: Codable, Sendable {
+    package struct Part: Codable, Sendable {
+        package var attack: String
+        package var view: Int
+        /// Images asked for.
+        package var images: Int
+        /// Rows that were there before.
+        package var present: Int
+        /// Rows in blocks that an interrupted ingest had finished.
+        package var resumed: Int
+        /// Rows computed now.
+        package var computed: Int
+    }
+
+    package var parts: [Part] = []
+    package var adoptedShards = 0
+    package var snapshot = ""
+    package var seconds = 0.0
+    package var imagesPerSecond = 0.0
+}

@@ -1,0 +1,181 @@
+import CorpusStore
+import Logits
+import Networks
+import Platform
+import Shards
+
+/// Computes one plan: a thread decodes blocks ahead, worker threads run the network, the caller's thread commits units.
+/// Two bounded queues between them keep memory at a few blocks whatever the number of images.
+struct Pipeline: Sendable {
+    let plan: IngestPlan
+    let work: Work
+    let corpus: Corpus
+    let classifier: any Classifier
+    let source: ImageSource
+    let request: IngestRequest
+    let shouldStop: @Sendable () -> Bool
+
+    /// A decoded block on its way to a worker.
+    private struct Decoded: Sendable {
+        let range: Range<Int>
+        let images: [Float]
+    }
+
+    /// A finished block on its way to the committer: its rows are staged already.
+    private enum Finished: Sendable {
+        case block(Range<Int>, rows: Int)
+        case failure(LogitError)
+    }
+
+    /// - Parameter count: called with (rows, computed now) for every block, resumed ones included.
+    func run(_ count: (Int, Bool) -> Void) throws(LogitError) {
+        let committed = try committedUnits()
+        for unit in plan.units where !committed.contains(unit.firstPosition) {
+            try Files.makeDirectory(folder(unit))
+        }
+        let todo = plan.units.filter { !committed.contains($0.firstPosition) }
+        var waiting: [Int: Int] = [:]  // blocks of a unit that are not staged yet
+        var missing: [Range<Int>] = []
+        for unit in todo {
+            let blocks = plan.blocks(of: unit)
+            let left = blocks.filter { StagedBlock.read(path($0, of: unit)) == nil }
+            for block in blocks where !left.contains(block) { count(block.count, false) }
+            waiting[unit.firstPosition] = left.count
+            missing += left
+        }
+        for unit in todo where waiting[unit.firstPosition] == 0 { try commit(unit) }
+        try compute(missing) { (block) throws(LogitError) in
+            count(block.count, true)
+            guard let unit = todo.last(where: { $0.firstPosition <= block.lowerBound }) else { return }
+            waiting[unit.firstPosition, default: 0] -= 1
+            if waiting[unit.firstPosition] == 0 { try commit(unit) }
+        }
+        try plan.remove(corpus.layout)
+    }
+
+    /// Units of this plan that a former ingest has committed, by first position.
+    private func committedUnits() throws(LogitError) -> Set<Int> {
+        let digest = plan.listDigest
+        return Set(
+            try corpus.units().filter {
+                $0.key.listDigest == digest && $0.key.variant == work.variant && $0.key.view == work.view
+                    && $0.key.network == plan.network && $0.key.dataset == plan.dataset && $0.key.split == plan.split
+            }.map(\.key.firstPosition))
+    }
+
+    /// Decodes, computes and stages `blocks`; `finished` runs on the caller's thread for each.
+    private func compute(
+        _ blocks: [Range<Int>], finished: (Range<Int>) throws(LogitError) -> Void
+    ) throws(LogitError) {
+        guard !blocks.isEmpty else { return }
+        let decoded = BoundedQueue<Decoded>(capacity: request.prefetch)
+        let results = BoundedQueue<Finished>(capacity: request.workerCount * 2)
+        let decoder = PlainThread { decode(blocks, into: decoded, failures: results) }
+        let workers = BoundedQueue<Bool>(capacity: request.workerCount)
+        for _ in 0..<request.workerCount {
+            PlainThread {
+                while let block = decoded.pop() { results.push(computed(block)) }
+                workers.push(true)
+            }.detach()
+        }
+        var failure: LogitError?
+        var left = blocks.count
+        while left > 0, failure == nil, let result = results.pop() {
+            switch result {
+            case .block(let range, _):
+                left -= 1
+                do throws(LogitError) { try finished(range) } catch { failure = error }
+                if failure == nil, left > 0, shouldStop() {
+                    failure = LogitError(
+                        .cancelled, "stopped; every finished block is kept, and the same command goes on from there")
+                }
+            case .failure(let error): failure = error
+            }
+        }
+        decoded.close()
+        results.close()
+        decoder.join()
+        for _ in 0..<request.workerCount { _ = workers.pop() }
+        if let failure { throw failure }
+    }
+
+    private func decode(_ blocks: [Range<Int>], into queue: BoundedQueue<Decoded>, failures: BoundedQueue<Finished>) {
+        for range in blocks {
+            do throws(LogitError) {
+                guard queue.push(Decoded(range: range, images: try source.block(plan.ordinals[range]))) else { return }
+            } catch {
+                failures.push(.failure(error))
+                return
+            }
+        }
+    }
+
+    /// Runs the network or attack on one block and stages its rows.
+    private func computed(_ block: Decoded) -> Finished {
+        do throws(LogitError) {
+            let images = plan.ordinals[block.range].map { source.listed[$0] }
+            var table = RowTable(classCount: classifier.classCount)
+            table.ordinal = plan.ordinals[block.range].map(Int64.init)
+            table.image = images.map(\.id)
+            table.label = images.map(\.label)
+            try fill(&table, block, images)
+            guard let unit = plan.units.last(where: { $0.firstPosition <= block.range.lowerBound }) else {
+                preconditionFailure("a block outside every unit")
+            }
+            try StagedBlock.write(table, to: path(block.range, of: unit))
+            return .block(block.range, rows: table.count)
+        } catch {
+            return .failure(error)
+        }
+    }
+
+    private func fill(_ table: inout RowTable, _ block: Decoded, _ images: [ListedImage]) throws(LogitError) {
+        let rows = images.count
+        guard let attacker = work.choice.attacker else {
+            var logits = [Float](repeating: 0, count: rows * classifier.classCount)
+            try classifier.logits(block.images, count: rows, into: &logits)
+            table.logits = logits
+            for row in 0..<rows {
+                guard table.row(row).allSatisfy(\.isFinite) else {
+                    throw LogitError(
+                        .badInput,
+                        "network \(plan.network) gives NaN or infinite logits for image \(images[row].id); check the module, for instance its normalisation"
+                    )
+                }
+            }
+            table.prediction = (0..<rows).map { argMax(table.row($0)) }
+            return
+        }
+        let attacked = try attacker.run(
+            AttackBlock(
+                images: block.images, labels: table.label, count: rows, randomKeys: images.map(work.randomKey)),
+            on: classifier)
+        table.logits = attacked.logits
+        table.prediction = attacked.prediction
+        table.attack = attacked.columns
+    }
+
+    /// Puts a unit's staged blocks together as its shard and clears them away.
+    private func commit(_ unit: UnitKey) throws(LogitError) {
+        var table = RowTable(classCount: classifier.classCount)
+        for block in plan.blocks(of: unit) {
+            guard let rows = StagedBlock.read(path(block, of: unit)) else {
+                throw LogitError(
+                    .io, "a staged block of \(plan.variant), \(path(block, of: unit)), is gone or damaged; run the same command again")
+            }
+            table.append(rows)
+        }
+        try corpus.commit(
+            table, key: unit, blockRows: plan.blockRows, softwareJSON: classifier.identity.softwareJSON,
+            codec: request.codec)
+        try Files.removeTree(folder(unit))
+    }
+
+    /// Staged blocks of one unit, made by one kind of machine and library: another kind's are not mixed in.
+    private func folder(_ unit: UnitKey) -> String {
+        let name = Digest.hex(unit.canonicalText + classifier.identity.softwareJSON).prefix(24)
+        return "\(corpus.layout.staging)/\(name)"
+    }
+
+    private func path(_ block: Range<Int>, of unit: UnitKey) -> String { "\(folder(unit))/\(block.lowerBound).block" }
+}

@@ -1,0 +1,102 @@
+import CorpusStore
+import Logits
+import Platform
+
+/// One finished block on disk, so that a killed ingest starts from it: magic, SHA-256 of the payload, payload. All
+/// integers and floats little-endian. Never part of the corpus: only a unit's shard is.
+enum StagedBlock {
+    private static let magic = Array("LCBLOCK1".utf8)
+
+    /// Replaces `path` as one rename. Not synced: a torn file fails its digest and is computed again.
+    static func write(_ table: RowTable, to path: String) throws(LogitError) {
+        let payload = encode(table)
+        let bytes = magic + Array(Digest.hex(payload).utf8) + payload
+        let temporary = path + ".tmp"
+        try Files.write(bytes, to: temporary, sync: false)
+        try Files.renameUnsynced(temporary, to: path)
+    }
+
+    /// The block's rows, or nil where there is none that is whole.
+    static func read(_ path: String) -> RowTable? {
+        guard Files.exists(path), let bytes = try? Files.read(path, limit: 1 << 32), bytes.count > magic.count + 64,
+            Array(bytes[..<magic.count]) == magic
+        else { return nil }
+        let payload = Array(bytes[(magic.count + 64)...])
+        guard Array(bytes[magic.count..<magic.count + 64]) == Array(Digest.hex(payload).utf8) else { return nil }
+        return decode(payload)
+    }
+
+    private static func encode(_ table: RowTable) -> [UInt8] {
+        var writer = PayloadWriter()
+        writer.put([Int64(table.classCount), Int64(table.count), table.attack == nil ? 0 : 1, table.attack?.cost == nil ? 0 : 1])
+        writer.put(table.logits)
+        writer.put(table.ordinal)
+        writer.put(table.label)
+        writer.put(table.prediction)
+        for name in table.image {
+            writer.put([Int64(name.utf8.count)])
+            writer.put(Array(name.utf8))
+        }
+        if let attack = table.attack {
+            writer.put(attack.cleanPrediction)
+            writer.put(attack.status)
+            writer.put(attack.iterations)
+            writer.put(attack.perturbationL2)
+            writer.put(attack.perturbationLinf)
+            if let cost = attack.cost { writer.put(cost) }
+        }
+        return writer.bytes
+    }
+
+    private static func decode(_ payload: [UInt8]) -> RowTable? {
+        var reader = PayloadReader(bytes: payload)
+        guard let head = reader.take(4, of: Int64.self), head[0] > 0, head[1] > 0 else { return nil }
+        let (classes, rows) = (Int(head[0]), Int(head[1]))
+        var table = RowTable(classCount: classes)
+        guard let logits = reader.take(rows * classes, of: Float.self), let ordinal = reader.take(rows, of: Int64.self),
+            let label = reader.take(rows, of: Int32.self), let prediction = reader.take(rows, of: Int32.self)
+        else { return nil }
+        (table.logits, table.ordinal, table.label, table.prediction) = (logits, ordinal, label, prediction)
+        for _ in 0..<rows {
+            guard let count = reader.take(1, of: Int64.self), let name = reader.take(Int(count[0]), of: UInt8.self) else { return nil }
+            table.image.append(String(decoding: name, as: UTF8.self))
+        }
+        guard head[2] == 1 else { return table }
+        var attack = AttackColumns()
+        guard let before = reader.take(rows, of: Int32.self), let status = reader.take(rows, of: UInt8.self),
+            let iterations = reader.take(rows, of: Int32.self), let l2 = reader.take(rows, of: Float.self),
+            let linf = reader.take(rows, of: Float.self)
+        else { return nil }
+        (attack.cleanPrediction, attack.status, attack.iterations) = (before, status, iterations)
+        (attack.perturbationL2, attack.perturbationLinf) = (l2, linf)
+        if head[3] == 1 {
+            guard let cost = reader.take(rows, of: Float.self) else { return nil }
+            attack.cost = cost
+        }
+        table.attack = attack
+        return table
+    }
+}
+
+private struct PayloadWriter {
+    var bytes: [UInt8] = []
+
+    mutating func put<Value: BitwiseCopyable>(_ values: [Value]) {
+        values.withUnsafeBytes { bytes.append(contentsOf: $0) }
+    }
+}
+
+private struct PayloadReader {
+    let bytes: [UInt8]
+    var offset = 0
+
+    mutating func take<Value: BitwiseCopyable>(_ count: Int, of type: Value.Type) -> [Value]? {
+        let size = count.multipliedReportingOverflow(by: MemoryLayout<Value>.stride)
+        guard count >= 0, !size.overflow, size.partialValue <= bytes.count - offset else { return nil }
+        let start = offset
+        offset += size.partialValue
+        return bytes.withUnsafeBytes { raw in
+            (0..<count).map { raw.loadUnaligned(fromByteOffset: start + $0 * MemoryLayout<Value>.stride, as: type) }
+        }
+    }
+}

@@ -1,0 +1,58 @@
+import CHDF5
+import Logits
+
+/// An HDF5 identifier, closed when it goes out of scope.
+struct Handle: ~Copyable {
+    let id: hid_t
+    private let close: @convention(c) (hid_t) -> herr_t
+
+    /// - Parameter what: the operation and file, for the sentence of the error.
+    init(_ id: hid_t, _ close: @escaping @convention(c) (hid_t) -> herr_t, or error: @autoclosure () -> LogitError) throws(LogitError) {
+        guard id >= 0 else { throw error() }
+        self.id = id
+        self.close = close
+    }
+
+    deinit { _ = close(id) }
+
+    /// Closes now and says whether that worked: a file's last bytes are written here.
+    consuming func finish() -> Bool {
+        let status = close(id)
+        discard self
+        return status >= 0
+    }
+}
+
+/// The element types of a shard, in memory and in the file (little-endian).
+enum ElementType {
+    case float32, uint8, int32, int64, uint64
+
+    var native: hid_t {
+        switch self {
+        case .float32: lc_native_float()
+        case .uint8: lc_native_uint8()
+        case .int32: lc_native_int32()
+        case .int64: lc_native_int64()
+        case .uint64: lc_native_uint64()
+        }
+    }
+
+    var stored: hid_t {
+        switch self {
+        case .float32: lc_file_float()
+        case .uint8: lc_file_uint8()
+        case .int32: lc_file_int32()
+        case .int64: lc_file_int64()
+        case .uint64: lc_file_uint64()
+        }
+    }
+}
+
+/// A fixed-length, null-padded UTF-8 string type of `byteCount` bytes.
+func stringType(_ byteCount: Int, _ error: @autoclosure () -> LogitError) throws(LogitError) -> Handle {
+    let type = try Handle(H5Tcopy(lc_c_string()), H5Tclose, or: error())
+    guard H5Tset_size(type.id, max(1, byteCount)) >= 0, H5Tset_cset(type.id, H5T_CSET_UTF8) >= 0,
+        H5Tset_strpad(type.id, H5T_STR_NULLPAD) >= 0
+    else { throw error() }
+    return type
+}

@@ -1,0 +1,46 @@
+import Logits
+
+/// How `/logits` is laid out. Every value is exact; schema/shard-format.md has the bytes.
+package enum Codec: String, Sendable, CaseIterable {
+    /// One contiguous run, page-aligned: memory-mapped by readers.
+    case raw
+    /// Chunks of a few rows, bytes shuffled, then zstd (registered HDF5 filter 32015).
+    case zstd
+}
+
+/// What a shard says of itself: its root attributes.
+package struct ShardHeader: Sendable, Equatable {
+    /// The version of the shard format that this program writes; it reads this and all before.
+    package static let currentVersion = 1
+
+    package var key: UnitKey
+    package var classCount: Int
+    /// Rows the network computed at once.
+    package var blockRows: Int
+    /// SHA-256 over the unit key and all stored values.
+    package var contentDigest: String
+    /// JSON: programs, libraries and processor that computed the rows.
+    package var softwareJSON: String
+    /// RFC 3339, UTC.
+    package var created: String
+
+    package init(
+        key: UnitKey, classCount: Int, blockRows: Int, contentDigest: String, softwareJSON: String, created: String
+    ) {
+        self.key = key
+        self.classCount = classCount
+        self.blockRows = blockRows
+        self.contentDigest = contentDigest
+        self.softwareJSON = softwareJSON
+        self.created = created
+    }
+}
+
+/// Bounds on what a shard may claim; a file beyond them is refused before anything is allocated for it.
+enum ShardLimits {
+    static let rows = 1 << 26
+    static let classes = 1 << 20
+    static let imageNameBytes = 4096
+    static let attributeBytes = 1 << 20
+    static let fileBytes = 1 << 40
+}

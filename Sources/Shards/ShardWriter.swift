@@ -1,0 +1,167 @@
+import CHDF5
+import Glibc
+import Logits
+import Platform
+
+/// Writes one shard file. Equal tables and headers give equal bytes: object times are off, the layout is fixed.
+package enum ShardWriter {
+    /// Creates `path`, writes, closes and fsyncs it; on any failure the file is gone.
+    package static func write(
+        _ table: RowTable, header: ShardHeader, codec: Codec, to path: String
+    ) throws(LogitError) {
+        precondition(table.count > 0 && table.count == header.key.rowCount && table.classCount == header.classCount)
+        lc_silence()
+        do {
+            try ShardFile(path: path, table: table, header: header, codec: codec).write()
+            try Files.sync(path)
+        } catch {
+            unlink(path)
+            throw error
+        }
+    }
+}
+
+private struct ShardFile {
+    let path: String
+    let table: RowTable
+    let header: ShardHeader
+    let codec: Codec
+
+    /// HDF5 hides errno behind its error stack; a full disk is by far the likeliest cause.
+    private var failure: LogitError {
+        LogitError(.io, "cannot write the shard \(path); check that the disk has room and the folder can be written, then run again")
+    }
+
+    func write() throws(LogitError) {
+        let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: failure)
+        let creation = try Handle(H5Pcreate(lc_file_create()), H5Pclose, or: failure)
+        guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0,
+            H5Pset_alignment(access.id, 4096, 4096) >= 0, H5Pset_obj_track_times(creation.id, false) >= 0
+        else { throw failure }
+        let file = try Handle(H5Fcreate(path, lc_truncate(), creation.id, access.id), H5Fclose, or: failure)
+        try writeAttributes(file.id)
+        try writeLogits(file.id)
+        try writeColumns(file.id)
+        guard file.finish() else { throw failure }
+    }
+
+    private func writeAttributes(_ file: hid_t) throws(LogitError) {
+        let key = header.key
+        let integers: [(String, Int64)] = [
+            ("format_version", Int64(ShardHeader.currentVersion)), ("view", Int64(key.view)),
+            ("first_ordinal", table.ordinal[0]), ("block_rows", Int64(header.blockRows)),
+            ("classes", Int64(header.classCount)), ("first_position", Int64(key.firstPosition)),
+        ]
+        for (name, value) in integers { try attribute(file, name, value) }
+        try attribute(file, "seed", Int64(bitPattern: key.seed))
+        let texts: [(String, String)] = [
+            ("kind", "logit"), ("dataset", key.dataset), ("split", key.split), ("dataset_digest", key.datasetDigest),
+            ("network", key.network), ("network_digest", key.networkDigest), ("preprocessing", key.preprocessing),
+            ("attack", key.variant.canonical), ("attack_name", key.variant.name),
+            ("attack_parameters", key.variant.parametersJSON), ("list_digest", key.listDigest),
+            ("content_digest", header.contentDigest), ("codec", codec.rawValue), ("software", header.softwareJSON),
+            ("created", header.created),
+        ]
+        for (name, value) in texts { try attribute(file, name, value) }
+    }
+
+    private func attribute(_ object: hid_t, _ name: String, _ value: Int64) throws(LogitError) {
+        let space = try Handle(H5Screate(H5S_SCALAR), H5Sclose, or: failure)
+        let made = try Handle(
+            H5Acreate2(object, name, lc_file_int64(), space.id, lc_default(), lc_default()), H5Aclose, or: failure)
+        var stored = value
+        guard H5Awrite(made.id, lc_native_int64(), &stored) >= 0 else { throw failure }
+    }
+
+    private func attribute(_ object: hid_t, _ name: String, _ value: String) throws(LogitError) {
+        let bytes = Array(value.utf8)
+        let type = try stringType(bytes.count, failure)
+        let space = try Handle(H5Screate(H5S_SCALAR), H5Sclose, or: failure)
+        let made = try Handle(
+            H5Acreate2(object, name, type.id, space.id, lc_default(), lc_default()), H5Aclose, or: failure)
+        guard H5Awrite(made.id, type.id, bytes.isEmpty ? [0] : bytes) >= 0 else { throw failure }
+    }
+
+    private func writeLogits(_ file: hid_t) throws(LogitError) {
+        let (rows, classes) = (table.count, table.classCount)
+        let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
+        guard H5Pset_obj_track_times(properties.id, false) >= 0, H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
+        else { throw failure }
+        let chunkRows = min(ZstdChunks.rowsPerChunk, rows)
+        if codec == .zstd {
+            let dimensions = [hsize_t(chunkRows), hsize_t(classes)]
+            var level = UInt32(ZstdChunks.level)
+            // Optional: the filter runs here, not in HDF5, so writing asks for no plugin.
+            guard H5Pset_chunk(properties.id, 2, dimensions) >= 0, H5Pset_shuffle(properties.id) >= 0,
+                H5Pset_filter(properties.id, ZstdChunks.filter, UInt32(H5Z_FLAG_OPTIONAL), 1, &level) >= 0
+            else { throw failure }
+        }
+        let space = try Handle(H5Screate_simple(2, [hsize_t(rows), hsize_t(classes)], nil), H5Sclose, or: failure)
+        let dataset = try Handle(
+            H5Dcreate2(file, "logits", lc_file_float(), space.id, lc_default(), properties.id, lc_default()), H5Dclose,
+            or: failure)
+        switch codec {
+        case .raw:
+            guard H5Dwrite(dataset.id, lc_native_float(), 0, 0, lc_default(), table.logits) >= 0 else { throw failure }
+        case .zstd:
+            for first in stride(from: 0, to: rows, by: chunkRows) {
+                let end = min(first + chunkRows, rows) * classes
+                var values = Array(table.logits[first * classes..<end])
+                values += [Float](repeating: 0, count: chunkRows * classes - values.count)
+                let stored = values.withUnsafeBufferPointer(ZstdChunks.encode)
+                guard H5Dwrite_chunk(dataset.id, lc_default(), 0, [hsize_t(first), 0], stored.count, stored) >= 0
+                else { throw failure }
+            }
+        }
+    }
+
+    private func writeColumns(_ file: hid_t) throws(LogitError) {
+        try column(file, "ordinal", .int64, table.ordinal)
+        try images(file)
+        try column(file, "label", .int32, table.label)
+        try column(file, "prediction", .int32, table.prediction)
+        try column(file, "checksum", .uint64, table.checksums())
+        guard let attack = table.attack else { return }
+        try column(file, "clean_prediction", .int32, attack.cleanPrediction)
+        try column(file, "status", .uint8, attack.status)
+        try column(file, "iterations", .int32, attack.iterations)
+        try column(file, "perturbation_l2", .float32, attack.perturbationL2)
+        try column(file, "perturbation_linf", .float32, attack.perturbationLinf)
+        if let cost = attack.cost { try column(file, "cost", .float32, cost) }
+        let status = try Handle(H5Dopen2(file, "status", lc_default()), H5Dclose, or: failure)
+        let names = Outcome.allCases.map { "\($0.rawValue) \($0)" }.joined(separator: ", ")
+        try attribute(status.id, "values", names)
+    }
+
+    private func column<Value: BitwiseCopyable>(_ file: hid_t, _ name: String, _ type: ElementType, _ values: [Value]) throws(LogitError) {
+        precondition(values.count == table.count, "column \(name) has another length")
+        try store(file, name, type.stored, type.native) { H5Dwrite($0, $1, 0, 0, lc_default(), values) }
+    }
+
+    private func images(_ file: hid_t) throws(LogitError) {
+        let longest = max(1, table.image.map(\.utf8.count).max() ?? 1)
+        guard longest <= ShardLimits.imageNameBytes else {
+            throw LogitError(.badInput, "an image id has \(longest) bytes, more than \(ShardLimits.imageNameBytes); shorten the path")
+        }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(longest * table.count)
+        for name in table.image {
+            bytes.append(contentsOf: name.utf8)
+            bytes.append(contentsOf: repeatElement(0, count: longest - name.utf8.count))
+        }
+        let type = try stringType(longest, failure)
+        try store(file, "image", type.id, type.id) { H5Dwrite($0, $1, 0, 0, lc_default(), bytes) }
+    }
+
+    /// A contiguous dataset of one value a row.
+    private func store(
+        _ file: hid_t, _ name: String, _ stored: hid_t, _ native: hid_t, _ write: (hid_t, hid_t) -> herr_t
+    ) throws(LogitError) {
+        let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
+        guard H5Pset_obj_track_times(properties.id, false) >= 0 else { throw failure }
+        let space = try Handle(H5Screate_simple(1, [hsize_t(table.count)], nil), H5Sclose, or: failure)
+        let dataset = try Handle(
+            H5Dcreate2(file, name, stored, space.id, lc_default(), properties.id, lc_default()), H5Dclose, or: failure)
+        guard write(dataset.id, native) >= 0 else { throw failure }
+    }
+}

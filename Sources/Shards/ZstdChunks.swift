@@ -1,0 +1,45 @@
+import CZstd
+import Logits
+
+/// One chunk of `/logits` under the codec `zstd`: the bytes of the floats shuffled (all first bytes, then all second …),
+/// then one zstd frame that carries its content size.
+enum ZstdChunks {
+    static let rowsPerChunk = 4
+    static let level: Int32 = 3
+    /// HDF5's registered number for zstd.
+    static let filter: Int32 = 32015
+
+    /// The stored bytes of a chunk of floats.
+    static func encode(_ values: UnsafeBufferPointer<Float>) -> [UInt8] {
+        let bytes = UnsafeRawBufferPointer(values)
+        let count = values.count
+        let shuffled = [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, filled in
+            for plane in 0..<4 {
+                for index in 0..<count { buffer[plane * count + index] = bytes[index * 4 + plane] }
+            }
+            filled = bytes.count
+        }
+        return [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(shuffled.count)) { buffer, filled in
+            filled = ZSTD_compress(buffer.baseAddress, buffer.count, shuffled, shuffled.count, level)
+            precondition(ZSTD_isError(filled) == 0, "zstd cannot fail with a buffer of its own bound")
+        }
+    }
+
+    /// Undoes `encode` into `values`; false where the bytes are no frame of exactly that size.
+    static func decode(_ stored: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>) -> Bool {
+        let size = values.count * 4
+        guard ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(size) else { return false }
+        return withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { shuffled in
+            guard ZSTD_decompress(shuffled.baseAddress, size, stored.baseAddress, stored.count) == size else { return false }
+            let count = values.count
+            let p0 = shuffled.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)
+            for index in 0..<count {
+                let word =
+                    UInt32(p0[index]) | UInt32(p1[index]) << 8 | UInt32(p2[index]) << 16 | UInt32(p3[index]) << 24
+                values[index] = Float(bitPattern: word)
+            }
+            return true
+        }
+    }
+}
