@@ -1,7 +1,300 @@
+// Defenders: fully connected networks trained with Adam. Forward, backward and optimiser are written out over buffers that
+// are made once, so a step allocates nothing and copies nothing but the mini-batch.
 #include "internal.h"
+
+#include <ATen/ATen.h>
+#include <ATen/Parallel.h>
+#include <torch/script.h>
+
+#include <cmath>
+#include <cstring>
+#include <vector>
+
+namespace {
+
+// A counter-based hash (splitmix64's finaliser): numbers are functions of (seed, stream, index), whatever the threads.
+uint64_t mix(uint64_t x) {
+    x += 0x9E3779B97F4A7C15ULL;
+    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
+    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
+    return x ^ (x >> 31);
+}
+
+struct Layer {
+    at::Tensor weight, bias;                                     // out x in, out
+    at::Tensor weight_gradient, bias_gradient;
+    at::Tensor weight_first, bias_first, weight_second, bias_second;  // Adam's moments
+    at::Tensor output, output_gradient;                          // rows x out
+};
+
+}  // namespace
+
+struct ctorch_mlp {
+    ctorch_mlp_options options;
+    std::vector<Layer> layers;
+    at::Tensor input;
+    int64_t rows = 0;  // what the buffers are made for
+};
 
 namespace logitcorpus {
 
-void fill_mlps(ctorch_api_table &) {}
+namespace {
+
+constexpr int64_t grain = 1 << 14;
+
+void make_parameters(ctorch_mlp &mlp) {
+    const auto &options = mlp.options;
+    for (int64_t l = 0; l < options.layers; l++) {
+        const int64_t in = l == 0 ? options.classes : options.hidden;
+        const int64_t out = l == options.layers - 1 ? options.classes : options.hidden;
+        Layer layer;
+        layer.weight = at::empty({out, in});
+        layer.bias = at::empty({out});
+        const double bound = 1 / std::sqrt(static_cast<double>(in));
+        int stream = 0;
+        for (auto *values : {&layer.weight, &layer.bias}) {
+            const uint64_t key = mix(mix(options.seed) ^ static_cast<uint64_t>(2 * l + stream++));
+            float *data = values->data_ptr<float>();
+            for (int64_t i = 0; i < values->numel(); i++) {
+                const double uniform = static_cast<double>(mix(key ^ static_cast<uint64_t>(i)) >> 11) * 0x1p-53;
+                data[i] = static_cast<float>((2 * uniform - 1) * bound);
+            }
+        }
+        layer.weight_gradient = at::zeros_like(layer.weight);
+        layer.bias_gradient = at::zeros_like(layer.bias);
+        layer.weight_first = at::zeros_like(layer.weight);
+        layer.weight_second = at::zeros_like(layer.weight);
+        layer.bias_first = at::zeros_like(layer.bias);
+        layer.bias_second = at::zeros_like(layer.bias);
+        mlp.layers.push_back(std::move(layer));
+    }
+}
+
+// Loads a mini-batch and sizes the buffers for it.
+void load(ctorch_mlp &mlp, int64_t rows, const float *logits) {
+    if (mlp.rows != rows) {
+        mlp.input = at::empty({rows, mlp.options.classes});
+        for (auto &layer : mlp.layers) {
+            layer.output = at::empty({rows, layer.weight.size(0)});
+            layer.output_gradient = at::empty({rows, layer.weight.size(0)});
+        }
+        mlp.rows = rows;
+    }
+    std::memcpy(mlp.input.data_ptr<float>(), logits, sizeof(float) * static_cast<size_t>(mlp.input.numel()));
+}
+
+// ReLU and inverted dropout in place; `threshold` of 2^32 keeps all.
+void activate(at::Tensor &values, uint64_t threshold, float scale, uint64_t key) {
+    float *data = values.data_ptr<float>();
+    at::parallel_for(0, values.numel(), grain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+            const bool keep = threshold >> 32 || (mix(key ^ static_cast<uint64_t>(i)) >> 32) < threshold;
+            data[i] = keep && data[i] > 0 ? data[i] * scale : 0;
+        }
+    });
+}
+
+// The corrected logits stay in the last layer's `output`. `step` < 0: dropout off.
+void forward(ctorch_mlp &mlp, int64_t step) {
+    const at::Tensor *x = &mlp.input;
+    const double keep = step < 0 ? 1 : 1 - mlp.options.dropout;
+    for (size_t l = 0; l < mlp.layers.size(); l++) {
+        auto &layer = mlp.layers[l];
+        at::addmm_out(layer.output, layer.bias, *x, layer.weight.t());
+        if (l + 1 < mlp.layers.size()) {
+            const uint64_t key = mix(mix(mix(~mlp.options.seed) ^ static_cast<uint64_t>(step)) ^ l);
+            activate(
+                layer.output, static_cast<uint64_t>(keep * 4294967296.0), static_cast<float>(1 / keep), key);
+        }
+        x = &layer.output;
+    }
+}
+
+// From the last layer's `output_gradient` to the first layer's; parameter gradients on the way if asked for.
+void backward(ctorch_mlp &mlp, float scale, bool parameters, at::Tensor *input_gradient) {
+    for (size_t l = mlp.layers.size(); l-- > 0;) {
+        auto &layer = mlp.layers[l];
+        const auto &x = l == 0 ? mlp.input : mlp.layers[l - 1].output;
+        if (parameters) {
+            at::mm_out(layer.weight_gradient, layer.output_gradient.t(), x);
+            at::sum_out(layer.bias_gradient, layer.output_gradient, 0);
+        }
+        if (l == 0) {
+            if (input_gradient) at::mm_out(*input_gradient, layer.output_gradient, layer.weight);
+            return;
+        }
+        auto &below = mlp.layers[l - 1].output_gradient;
+        at::mm_out(below, layer.output_gradient, layer.weight);
+        float *gradient = below.data_ptr<float>();
+        const float *active = x.data_ptr<float>();
+        at::parallel_for(0, below.numel(), grain, [&](int64_t begin, int64_t end) {
+            for (int64_t i = begin; i < end; i++) gradient[i] = active[i] > 0 ? gradient[i] * scale : 0;
+        });
+    }
+}
+
+// Mean cross-entropy of the last output; writes its gradient.
+double cross_entropy(ctorch_mlp &mlp, const int32_t *labels) {
+    auto &last = mlp.layers.back();
+    const int64_t rows = mlp.rows, classes = mlp.options.classes;
+    double total = 0;
+    for (int64_t r = 0; r < rows; r++) {
+        const float *z = last.output.data_ptr<float>() + r * classes;
+        float *g = last.output_gradient.data_ptr<float>() + r * classes;
+        float high = z[0];
+        for (int64_t k = 1; k < classes; k++) high = std::max(high, z[k]);
+        double sum = 0;
+        for (int64_t k = 0; k < classes; k++) sum += g[k] = std::exp(z[k] - high);
+        const float scale = static_cast<float>(1 / (sum * static_cast<double>(rows)));
+        for (int64_t k = 0; k < classes; k++) g[k] *= scale;
+        g[labels[r]] -= 1 / static_cast<float>(rows);
+        total += std::log(sum) + high - z[labels[r]];
+    }
+    return total / static_cast<double>(rows);
+}
+
+// One Adam update, weight decay in the gradient, as torch.optim.Adam computes it.
+void adam(const ctorch_mlp_options &o, int64_t step, at::Tensor &value, const at::Tensor &slope, at::Tensor &m, at::Tensor &v) {
+    const double correction1 = 1 - std::pow(o.beta1, static_cast<double>(step));
+    const double correction2 = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)));
+    const float rate = static_cast<float>(o.learning_rate / correction1), root = static_cast<float>(correction2);
+    const float decay = static_cast<float>(o.weight_decay), epsilon = static_cast<float>(o.epsilon);
+    const float b1 = static_cast<float>(o.beta1), b2 = static_cast<float>(o.beta2);
+    const float c1 = static_cast<float>(1 - o.beta1), c2 = static_cast<float>(1 - o.beta2);
+    float *p = value.data_ptr<float>(), *first = m.data_ptr<float>(), *second = v.data_ptr<float>();
+    const float *g = slope.data_ptr<float>();
+    at::parallel_for(0, value.numel(), grain, [&](int64_t begin, int64_t end) {
+        for (int64_t i = begin; i < end; i++) {
+            const float gradient = g[i] + decay * p[i];
+            first[i] = b1 * first[i] + c1 * gradient;
+            second[i] = b2 * second[i] + c2 * gradient * gradient;
+            p[i] -= rate * first[i] / (std::sqrt(second[i]) / root + epsilon);
+        }
+    });
+}
+
+int32_t mlp_create(const ctorch_mlp_options *options, ctorch_mlp **result, char *error) {
+    return guarded(error, [&] {
+        auto made = std::make_unique<ctorch_mlp>();
+        made->options = *options;
+        const c10::InferenceMode inference;
+        make_parameters(*made);
+        *result = made.release();
+    });
+}
+
+void mlp_free(ctorch_mlp *mlp) { delete mlp; }
+
+int32_t mlp_step(
+    ctorch_mlp *mlp, int64_t step, int64_t count, const float *logits, const int32_t *labels, double *loss, char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        load(*mlp, count, logits);
+        forward(*mlp, step);
+        *loss = cross_entropy(*mlp, labels);
+        TORCH_CHECK(std::isfinite(*loss), "the loss is no longer a number");
+        backward(*mlp, static_cast<float>(1 / (1 - mlp->options.dropout)), true, nullptr);
+        for (auto &layer : mlp->layers) {
+            adam(mlp->options, step, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
+            adam(mlp->options, step, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
+        }
+    });
+}
+
+void copy_rows(const at::Tensor &from, float *to) {
+    std::memcpy(to, from.data_ptr<float>(), sizeof(float) * static_cast<size_t>(from.numel()));
+}
+
+int32_t mlp_forward(ctorch_mlp *mlp, int64_t count, const float *logits, float *corrected, char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        load(*mlp, count, logits);
+        forward(*mlp, -1);
+        copy_rows(mlp->layers.back().output, corrected);
+    });
+}
+
+int32_t mlp_gradient(
+    ctorch_mlp *mlp, int64_t count, const float *logits, const float *cotangent, float *corrected, float *gradient,
+    char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        load(*mlp, count, logits);
+        forward(*mlp, -1);
+        copy_rows(mlp->layers.back().output, corrected);
+        auto &last = mlp->layers.back().output_gradient;
+        std::memcpy(last.data_ptr<float>(), cotangent, sizeof(float) * static_cast<size_t>(last.numel()));
+        auto slope = at::empty({count, mlp->options.classes});
+        backward(*mlp, 1, false, &slope);
+        copy_rows(slope, gradient);
+    });
+}
+
+template <typename Visit>
+void each_part(ctorch_mlp &mlp, int32_t part, Visit visit) {
+    for (auto &layer : mlp.layers) {
+        visit(part == 0 ? layer.weight : part == 1 ? layer.weight_first : layer.weight_second);
+        visit(part == 0 ? layer.bias : part == 1 ? layer.bias_first : layer.bias_second);
+    }
+}
+
+int64_t mlp_parameter_count(ctorch_mlp *mlp) {
+    int64_t total = 0;
+    for (auto &layer : mlp->layers) total += layer.weight.numel() + layer.bias.numel();
+    return total;
+}
+
+int32_t mlp_get(ctorch_mlp *mlp, int32_t part, float *values, char *error) {
+    return guarded(error, [&] {
+        each_part(*mlp, part, [&](at::Tensor &tensor) {
+            copy_rows(tensor, values);
+            values += tensor.numel();
+        });
+    });
+}
+
+int32_t mlp_set(ctorch_mlp *mlp, int32_t part, const float *values, char *error) {
+    return guarded(error, [&] {
+        each_part(*mlp, part, [&](at::Tensor &tensor) {
+            std::memcpy(tensor.data_ptr<float>(), values, sizeof(float) * static_cast<size_t>(tensor.numel()));
+            values += tensor.numel();
+        });
+    });
+}
+
+int32_t mlp_export(ctorch_mlp *mlp, const char *path, char *error) {
+    return guarded(error, [&] {
+        torch::jit::Module module("Defender");
+        std::string body = "def forward(self, z):\n";
+        for (size_t l = 0; l < mlp->layers.size(); l++) {
+            const auto name = std::to_string(l);
+            // Inference tensors cannot be saved: plain copies can.
+            auto weight = at::empty(mlp->layers[l].weight.sizes()), bias = at::empty(mlp->layers[l].bias.sizes());
+            copy_rows(mlp->layers[l].weight, weight.data_ptr<float>());
+            copy_rows(mlp->layers[l].bias, bias.data_ptr<float>());
+            module.register_parameter("weight" + name, weight, false);
+            module.register_parameter("bias" + name, bias, false);
+            body += "    z = torch.linear(z, self.weight" + name + ", self.bias" + name + ")\n";
+            if (l + 1 < mlp->layers.size()) body += "    z = torch.relu(z)\n";
+        }
+        module.define(body + "    return z\n");
+        module.eval();
+        module.save(path);
+    });
+}
+
+}  // namespace
+
+void fill_mlps(ctorch_api_table &table) {
+    table.mlp_create = mlp_create;
+    table.mlp_free = mlp_free;
+    table.mlp_step = mlp_step;
+    table.mlp_forward = mlp_forward;
+    table.mlp_gradient = mlp_gradient;
+    table.mlp_parameter_count = mlp_parameter_count;
+    table.mlp_get = mlp_get;
+    table.mlp_set = mlp_set;
+    table.mlp_export = mlp_export;
+}
 
 }  // namespace logitcorpus

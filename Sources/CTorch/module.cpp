@@ -1,7 +1,120 @@
+// Classifiers: TorchScript modules, frozen, with gradients with respect to their input only.
 #include "internal.h"
+#include "process.h"
+
+#include <torch/csrc/autograd/autograd.h>
+#include <torch/script.h>
+
+struct ctorch_module {
+    torch::jit::Module module;
+    bool channels_last = false;
+    at::Tensor mean, deviation;  // undefined: the module normalises itself
+};
 
 namespace logitcorpus {
 
-void fill_modules(ctorch_api_table &) {}
+namespace {
+
+at::Tensor input_of(const ctorch_module &module, ctorch_shape shape, const float *images) {
+    const auto dense = at::from_blob(
+        const_cast<float *>(images), {shape.count, shape.channels, shape.height, shape.width}, at::kFloat);
+    return dense.clone(module.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+}
+
+at::Tensor run(ctorch_module &module, const at::Tensor &input) {
+    const auto x = module.mean.defined() ? (input - module.mean) / module.deviation : input;
+    const auto output = module.module.forward({x});
+    TORCH_CHECK(
+        output.isTensor(), "the module returns ", output.tagKind(), ", not one tensor of logits; export it so that it does");
+    return output.toTensor();
+}
+
+at::Tensor logits_of(ctorch_module &module, const at::Tensor &input, int64_t classes) {
+    const auto output = run(module, input);
+    TORCH_CHECK(
+        output.dim() == 2 && output.size(0) == input.size(0) && output.size(1) == classes, "the module returns a tensor of ",
+        output.sizes(), " for ", input.size(0), " images, not [", input.size(0), ", ", classes, "]");
+    return output.to(at::kFloat);
+}
+
+void copy_out(const at::Tensor &from, float *to) {
+    const auto dense = from.detach().contiguous();
+    std::memcpy(to, dense.data_ptr<float>(), sizeof(float) * static_cast<size_t>(dense.numel()));
+}
+
+int32_t module_load(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error) {
+    return guarded(error, [&] {
+        auto loaded = std::make_unique<ctorch_module>();
+        loaded->module = torch::jit::load(path, at::kCPU);
+        TORCH_CHECK(loaded->module.find_method("forward"), "the module has no method forward");
+        loaded->module.eval();
+        loaded->channels_last = options->channels_last;
+        for (auto parameter : loaded->module.parameters()) {
+            parameter.set_requires_grad(false);
+            if (options->channels_last && parameter.dim() == 4 && parameter.is_floating_point())
+                parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
+        }
+        if (options->fold) loaded->module = torch::jit::freeze(loaded->module);
+        if (options->normalise) {
+            loaded->mean = at::tensor(at::ArrayRef<float>(options->mean, 3)).view({1, 3, 1, 1});
+            loaded->deviation = at::tensor(at::ArrayRef<float>(options->deviation, 3)).view({1, 3, 1, 1});
+        }
+        *result = loaded.release();
+    });
+}
+
+void module_free(ctorch_module *module) { delete module; }
+
+int32_t module_probe(ctorch_module *module, ctorch_shape shape, int64_t *rank, int64_t *dimensions, char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        const std::vector<float> zeros(static_cast<size_t>(shape.count * shape.channels * shape.height * shape.width));
+        const auto output = run(*module, input_of(*module, shape, zeros.data()));
+        TORCH_CHECK(output.is_floating_point(), "the module returns whole numbers, not logits");
+        TORCH_CHECK(output.dim() <= 8, "the module returns a tensor of rank ", output.dim());
+        *rank = output.dim();
+        for (int64_t i = 0; i < output.dim(); i++) dimensions[i] = output.size(i);
+    });
+}
+
+int32_t module_logits(
+    ctorch_module *module, ctorch_shape shape, const float *images, int64_t classes, float *logits, char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        copy_out(logits_of(*module, input_of(*module, shape, images), classes), logits);
+    });
+}
+
+int32_t module_gradient(
+    ctorch_module *module, ctorch_shape shape, const float *images, ctorch_loss loss, const int32_t *labels,
+    const float *cotangent, int64_t classes, float *logits, float *gradient, char *error) {
+    return guarded(error, [&] {
+        const at::AutoGradMode recording(true);
+        const auto x = input_of(*module, shape, images).set_requires_grad(true);
+        const auto z = logits_of(*module, x, classes);
+        TORCH_CHECK(z.requires_grad(), "the module's output does not depend on its input, or it detaches its gradient");
+        at::Tensor value;
+        if (loss == CTORCH_LOSS_CROSS_ENTROPY) {
+            const auto y = at::from_blob(const_cast<int32_t *>(labels), {shape.count}, at::kInt).to(at::kLong);
+            value = at::nll_loss(at::log_softmax(z, 1), y, {}, at::Reduction::Sum);
+        } else {
+            value = (z * at::from_blob(const_cast<float *>(cotangent), {shape.count, classes}, at::kFloat)).sum();
+        }
+        copy_out(torch::autograd::grad({value}, {x})[0], gradient);
+        copy_out(z, logits);
+    });
+}
+
+}  // namespace
+
+void fill_modules(ctorch_api_table &table) {
+    table.configure = process_configure;
+    table.describe = process_describe;
+    table.module_load = module_load;
+    table.module_free = module_free;
+    table.module_probe = module_probe;
+    table.module_logits = module_logits;
+    table.module_gradient = module_gradient;
+}
 
 }  // namespace logitcorpus

@@ -35,6 +35,25 @@ package final class TorchLibrary: @unchecked Sendable {
         api = table.pointee
     }
 
+    /// Fixes the threads of one operation (BLAS included) for this and every later call of any thread.
+    package func configure(intraOpThreads: Int) throws(LogitError) {
+        try call { api.configure(Int32(intraOpThreads), $0) } failing: { LogitError(.environment, "LibTorch cannot start: \($0)") }
+    }
+
+    /// JSON: library versions, BLAS kernel, instruction set, intra-op threads. What the last bits of a result depend on.
+    package var description: String { api.describe().map { String(cString: $0) } ?? "{}" }
+
+    /// Runs a call of the table and turns its message into an error.
+    func call(
+        _ body: (UnsafeMutablePointer<CChar>) -> Int32, failing: (String) -> LogitError
+    ) throws(LogitError) {
+        var message = [CChar](repeating: 0, count: Int(CTORCH_ERROR_BYTES))
+        let status = message.withUnsafeMutableBufferPointer { body($0.baseAddress!) }
+        guard status == 0 else {
+            throw failing(String(decoding: message.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self))
+        }
+    }
+
     static func executableFolder() -> String {
         var buffer = [CChar](repeating: 0, count: 4096)
         let length = readlink("/proc/self/exe", &buffer, buffer.count - 1)

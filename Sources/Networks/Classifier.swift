@@ -1,0 +1,107 @@
+import Logits
+import Torch
+
+/// Channels, height and width of one image.
+package struct ImageShape: Sendable, Hashable, CustomStringConvertible {
+    package var channels = 3
+    package var height: Int
+    package var width: Int
+
+    package init(height: Int, width: Int) {
+        self.height = height
+        self.width = width
+    }
+
+    package var valueCount: Int { channels * height * width }
+    package var description: String { "\(channels)x\(height)x\(width)" }
+}
+
+/// What a gradient is taken of; attackers name a loss and never touch autograd.
+package enum Loss: Sendable {
+    /// The sum over the batch of the cross-entropies of these labels.
+    case crossEntropy(labels: [Int32])
+    /// vᵀ z for a cotangent v (count × classCount): one vector-Jacobian product an image.
+    case cotangent([Float])
+}
+
+/// What, beside the module itself, the bits of a result depend on.
+package struct NetworkIdentity: Sendable, Equatable {
+    /// SHA-256 of the module file.
+    package let digest: String
+    /// JSON: program, LibTorch, BLAS kernel, instruction set, intra-op threads, folding.
+    package let softwareJSON: String
+}
+
+/// A network f from images to logits, with gradients with respect to its input. Calls from several threads are allowed.
+package protocol Classifier: Sendable {
+    var identity: NetworkIdentity { get }
+    var inputShape: ImageShape { get }
+    var classCount: Int { get }
+
+    /// - Parameters:
+    ///   - images: count × inputShape values in [0,1].
+    ///   - logits: room for count × classCount.
+    func logits(_ images: [Float], count: Int, into logits: inout [Float]) throws(LogitError)
+
+    /// The logits of the same pass, and d loss / d images (count × inputShape).
+    func gradient(
+        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
+    ) throws(LogitError)
+}
+
+/// A TorchScript module as a classifier.
+package final class TorchScriptClassifier: Classifier {
+    package let identity: NetworkIdentity
+    package let inputShape: ImageShape
+    package let classCount: Int
+    private let module: TorchModule
+
+    /// One intra-op thread: results do not depend on the machine's cores, and workers scale by blocks.
+    package init(
+        path: String, digest: String, shape: ImageShape, classCount: Int, mean: [Float]?, standardDeviation: [Float]?,
+        fold: Bool
+    ) throws(LogitError) {
+        let library = try TorchLibrary.shared()
+        try library.configure(intraOpThreads: 1)
+        module = try TorchModule(
+            path: path,
+            options: ModuleOptions(fold: fold, normalisation: normalisation(mean, standardDeviation)))
+        inputShape = shape
+        self.classCount = classCount
+        let software =
+            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"fold\":\(fold),\"channels_last\":true,\"torch\":\(library.description)}"
+        identity = NetworkIdentity(digest: digest, softwareJSON: software)
+    }
+
+    package func logits(_ images: [Float], count: Int, into logits: inout [Float]) throws(LogitError) {
+        precondition(images.count == count * inputShape.valueCount && logits.count == count * classCount)
+        try module.logits(images, shape(count), classCount: classCount, into: &logits)
+    }
+
+    package func gradient(
+        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
+    ) throws(LogitError) {
+        precondition(images.count == count * inputShape.valueCount && gradient.count == images.count)
+        precondition(logits.count == count * classCount)
+        switch loss {
+        case .crossEntropy(let labels):
+            try module.crossEntropyGradient(
+                images, shape(count), labels: labels, classCount: classCount, logits: &logits, gradient: &gradient)
+        case .cotangent(let cotangent):
+            try module.cotangentGradient(
+                images, shape(count), cotangent: cotangent, classCount: classCount, logits: &logits, gradient: &gradient)
+        }
+    }
+
+    private func shape(_ count: Int) -> BatchShape {
+        BatchShape(count: count, channels: inputShape.channels, height: inputShape.height, width: inputShape.width)
+    }
+}
+
+/// The version that shards record.
+package let programVersion = "0.1.0"
+
+func normalisation(_ mean: [Float]?, _ deviation: [Float]?) -> ModuleOptions.Normalisation? {
+    guard let mean, let deviation else { return nil }
+    return .init(mean: mean, deviation: deviation)
+}

@@ -1,0 +1,126 @@
+import CTorchAPI
+import Logits
+
+/// Options of a loaded module.
+package struct ModuleOptions: Sendable, Equatable {
+    /// Freeze the module and fold batch norm into convolutions: faster, equal to float noise.
+    package var fold: Bool
+    /// Between the attacked image in [0,1] and the module; nil: the module normalises itself.
+    package var normalisation: Normalisation?
+
+    package struct Normalisation: Sendable, Equatable {
+        package var mean: [Float]
+        package var deviation: [Float]
+
+        package init(mean: [Float], deviation: [Float]) {
+            self.mean = mean
+            self.deviation = deviation
+        }
+    }
+
+    package init(fold: Bool = true, normalisation: Normalisation? = nil) {
+        self.fold = fold
+        self.normalisation = normalisation
+    }
+}
+
+/// Count, channels, height and width of a batch.
+package struct BatchShape: Sendable {
+    package var count: Int
+    package var channels: Int
+    package var height: Int
+    package var width: Int
+
+    package init(count: Int, channels: Int, height: Int, width: Int) {
+        self.count = count
+        self.channels = channels
+        self.height = height
+        self.width = width
+    }
+
+    var c: ctorch_shape {
+        ctorch_shape(count: Int64(count), channels: Int64(channels), height: Int64(height), width: Int64(width))
+    }
+
+    package var valueCount: Int { count * channels * height * width }
+}
+
+/// A TorchScript classifier on the CPU. Images float32 NCHW in [0,1], logits float32 [count, classes].
+///
+/// `@unchecked Sendable`: the handle is constant, and LibTorch allows calls of one frozen module from several threads.
+package final class TorchModule: @unchecked Sendable {
+    package let path: String
+    private let library: TorchLibrary
+    private let handle: OpaquePointer
+
+    package init(path: String, options: ModuleOptions) throws(LogitError) {
+        let library = try TorchLibrary.shared()
+        var stored = ctorch_module_options()
+        stored.fold = options.fold ? 1 : 0
+        stored.channels_last = 1
+        if let normalisation = options.normalisation {
+            precondition(normalisation.mean.count == 3 && normalisation.deviation.count == 3)
+            stored.normalise = 1
+            stored.mean = (normalisation.mean[0], normalisation.mean[1], normalisation.mean[2])
+            stored.deviation = (normalisation.deviation[0], normalisation.deviation[1], normalisation.deviation[2])
+        }
+        var result: OpaquePointer?
+        try library.call { error in
+            library.api.module_load(path, &stored, &result, error)
+        } failing: { reason in
+            LogitError(
+                .badInput,
+                "\(path) is no TorchScript module that can be run (\(reason)); save one with torch.jit.trace or torch.jit.script and .save()"
+            )
+        }
+        self.path = path
+        self.library = library
+        handle = result!  // set whenever the call succeeds
+    }
+
+    deinit { library.api.module_free(handle) }
+
+    /// Runs on one batch of zeros and returns the output's dimensions.
+    package func outputDimensions(_ shape: BatchShape) throws(LogitError) -> [Int] {
+        var rank: Int64 = 0
+        var dimensions = [Int64](repeating: 0, count: 8)
+        try library.call { library.api.module_probe(handle, shape.c, &rank, &dimensions, $0) } failing: { self.failure($0) }
+        return dimensions[..<Int(rank)].map(Int.init)
+    }
+
+    package func logits(
+        _ images: UnsafePointer<Float>, _ shape: BatchShape, classCount: Int, into logits: UnsafeMutablePointer<Float>
+    ) throws(LogitError) {
+        try library.call {
+            library.api.module_logits(handle, shape.c, images, Int64(classCount), logits, $0)
+        } failing: { self.failure($0) }
+    }
+
+    /// Logits and the gradient of the summed cross-entropy of `labels` with respect to the images.
+    package func crossEntropyGradient(
+        _ images: UnsafePointer<Float>, _ shape: BatchShape, labels: [Int32], classCount: Int,
+        logits: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>
+    ) throws(LogitError) {
+        precondition(labels.count == shape.count && labels.allSatisfy { $0 >= 0 && Int($0) < classCount })
+        try library.call {
+            library.api.module_gradient(
+                handle, shape.c, images, CTORCH_LOSS_CROSS_ENTROPY, labels, nil, Int64(classCount), logits, gradient, $0)
+        } failing: { self.failure($0) }
+    }
+
+    /// Logits and vᵀ ∂logits/∂images for the cotangent v.
+    package func cotangentGradient(
+        _ images: UnsafePointer<Float>, _ shape: BatchShape, cotangent: [Float], classCount: Int,
+        logits: UnsafeMutablePointer<Float>, gradient: UnsafeMutablePointer<Float>
+    ) throws(LogitError) {
+        precondition(cotangent.count == shape.count * classCount)
+        try library.call {
+            library.api.module_gradient(
+                handle, shape.c, images, CTORCH_LOSS_COTANGENT, nil, cotangent, Int64(classCount), logits, gradient, $0)
+        } failing: { self.failure($0) }
+    }
+
+    private func failure(_ reason: String) -> LogitError {
+        LogitError(.badInput, "\(path) cannot be run (\(reason)); check that it takes float32 images [n, 3, height, width]")
+    }
+}
