@@ -13,7 +13,7 @@ extension Corpus {
         requireWriting()
         let shards = try units().map(\.entry)
         let tree = Corpus.treeID(shards)
-        let head = try headID()
+        let head = try headSnapshotID()
         if let head {
             let current = try manifest(head)
             if current.tree == tree { return current }
@@ -73,7 +73,7 @@ extension Corpus {
 
     // MARK: Reading
 
-    func headID() throws(LogitError) -> String? {
+    package func headSnapshotID() throws(LogitError) -> String? {
         guard Files.exists(layout.head) else { return nil }
         return try reference(at: layout.head)
     }
@@ -96,7 +96,7 @@ extension Corpus {
     /// The snapshot that a tag, an id or the beginning of one names; nil or `head` names the newest.
     package func snapshot(_ reference: String?) throws(LogitError) -> SnapshotManifest {
         guard let reference, reference != "head" else {
-            guard let head = try headID() else {
+            guard let head = try headSnapshotID() else {
                 throw LogitError(.notFound, "the corpus \(root) has no snapshot yet; run logit ingest, which makes one")
             }
             return try manifest(head)

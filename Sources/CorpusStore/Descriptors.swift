@@ -23,11 +23,14 @@ package struct SplitDescriptor: Codable, Sendable {
     package var imageCount: Int
     /// SHA-256 of the image list: ids, labels and image digests in ordinal order.
     package var digest: String
+    /// Of every image, where all have one size.
+    package var height: Int?
+    package var width: Int?
     package var created: String
 
     package init(
         dataset: String, split: String, source: String, kind: String, classNames: [String], imageCount: Int,
-        digest: String, created: String
+        digest: String, height: Int?, width: Int?, created: String
     ) {
         self.dataset = dataset
         self.split = split
@@ -36,6 +39,8 @@ package struct SplitDescriptor: Codable, Sendable {
         self.classNames = classNames
         self.imageCount = imageCount
         self.digest = digest
+        self.height = height
+        self.width = width
         self.created = created
     }
 }

@@ -164,7 +164,7 @@ package enum Verify {
             }
         }
         let ids = Set(try corpus.snapshotIDs())
-        let head = try corpus.headID().map { [(name: "head", snapshot: $0)] } ?? []
+        let head = try corpus.headSnapshotID().map { [(name: "head", snapshot: $0)] } ?? []
         for reference in try head + corpus.tags() where !ids.contains(reference.snapshot) {
             report.problems.append("\(reference.name) names snapshot \(reference.snapshot.prefix(12)), which is missing; put back a copy of it")
         }

@@ -1,0 +1,71 @@
+/// Equal-width histograms with NumPy's semantics (numpy.histogram): the last bin is closed, and counts are those of the
+/// edges as doubles, whatever rounding says of the division.
+package struct Histogram: Sendable, Equatable, Codable {
+    /// bins + 1 edges, ascending.
+    package let edges: [Double]
+    package let counts: [Int]
+
+    package init(edges: [Double], counts: [Int]) {
+        self.edges = edges
+        self.counts = counts
+    }
+
+    /// Edges over the range of all finite values; a range of one point is widened by ½ on both sides.
+    package static func edges(over values: [[Double]], bins: Int) -> [Double] {
+        precondition(bins >= 1)
+        var low = Double.infinity
+        var high = -Double.infinity
+        for value in values.joined() where value.isFinite {
+            low = min(low, value)
+            high = max(high, value)
+        }
+        if low > high { (low, high) = (0, 1) }
+        if low == high { (low, high) = (low - 0.5, high + 0.5) }
+        // numpy.linspace: i · step + start, with the last edge exact.
+        let step = (high - low) / Double(bins)
+        var edges = (0...bins).map { Double($0) * step + low }
+        edges[bins] = high
+        return edges
+    }
+
+    /// Counts the finite values within the edges.
+    package init(_ values: [Double], edges: [Double]) {
+        precondition(edges.count >= 2)
+        let bins = edges.count - 1
+        let (low, high) = (edges[0], edges[bins])
+        var counts = [Int](repeating: 0, count: bins)
+        for value in values where value >= low && value <= high {
+            var bin = min(Int((value - low) / (high - low) * Double(bins)), bins - 1)
+            if value < edges[bin] {
+                bin -= 1
+            } else if bin != bins - 1 && value >= edges[bin + 1] {
+                bin += 1
+            }
+            counts[bin] += 1
+        }
+        self.init(edges: edges, counts: counts)
+    }
+}
+
+/// How alike two distributions over the same bins or classes are (Bhattacharyya 1943; the paper's section 5.3).
+package struct Bhattacharyya: Sendable, Equatable, Codable {
+    /// BC = Σ √(p_k q_k), in 0 … 1.
+    package let coefficient: Double
+    /// −ln BC; infinite (nil) where the two share no bin.
+    package let distance: Double?
+    /// √(1 − BC).
+    package let hellinger: Double
+
+    /// - Parameters: counts over the same bins, each with a positive sum; p_k = count_k / Σ count.
+    package init?(_ first: [Int], _ second: [Int]) {
+        let (total1, total2) = (first.reduce(0, +), second.reduce(0, +))
+        guard first.count == second.count, total1 > 0, total2 > 0 else { return nil }
+        var sum = 0.0
+        for (a, b) in zip(first, second) {
+            sum += (Double(a) / Double(total1) * (Double(b) / Double(total2))).squareRoot()
+        }
+        coefficient = min(1, sum)
+        distance = sum > 0 ? -naturalLogarithm(coefficient) : nil
+        hellinger = max(0, 1 - coefficient).squareRoot()
+    }
+}

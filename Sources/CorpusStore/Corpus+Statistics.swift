@@ -1,0 +1,50 @@
+import GRDB
+import Logits
+import Shards
+
+extension Corpus {
+    /// Columns of the view `rows` that hold one number a row.
+    package static let statistics = [
+        "mean", "minimum", "maximum", "l2", "label_margin", "label_rank", "perturbation_l2", "perturbation_linf",
+    ]
+
+    /// One statistic of the rows of one variant (view 0), by ordinal. Invalid rows are left out.
+    package func statistic(
+        _ name: String, split: SplitDescriptor, network: String, attack: String, selection: SelectionFile?,
+        at snapshot: SnapshotManifest?
+    ) throws(LogitError) -> [Int64: Double] {
+        guard Corpus.statistics.contains(name) else {
+            throw LogitError(.usage, "there is no statistic \"\(name)\"; there is \(Corpus.statistics.joined(separator: ", "))")
+        }
+        if let selection { try check(selection, split) }
+        let wanted = selection.map { Set($0.ordinals) }
+        let shards = snapshot.map { Set($0.shards.map(\.path)) }
+        let found = try catalog.read { db in
+            try Row.fetchAll(
+                db,
+                sql: """
+                    SELECT ordinal, \(name) AS value, shard FROM rows
+                    WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = 0
+                        AND (status IS NULL OR status <> 3) AND \(name) IS NOT NULL
+                    """, arguments: [split.dataset, split.split, network, attack])
+        }
+        var values: [Int64: Double] = [:]
+        for row in found {
+            let ordinal: Int64 = row["ordinal"]
+            if let wanted, !wanted.contains(ordinal) { continue }
+            if let shards, !shards.contains(row["shard"]) { continue }
+            values[ordinal] = row["value"]
+        }
+        return values
+    }
+
+    /// A selection belongs to the images it was made over.
+    package func check(_ selection: SelectionFile, _ split: SplitDescriptor) throws(LogitError) {
+        guard selection.dataset == split.dataset, selection.split == split.split, selection.datasetDigest == split.digest else {
+            throw LogitError(
+                .usage,
+                "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(split.dataset)/\(split.split); choose that split, or another selection"
+            )
+        }
+    }
+}

@@ -1,0 +1,93 @@
+import ArgumentParser
+import CorpusStore
+import Ingestion
+import Logits
+import Networks
+import Platform
+
+struct DatasetCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "dataset", abstract: "Image sets of a corpus.", subcommands: [Add.self])
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add the images of one split; they stay where they are, and the corpus keeps their ids and digests.",
+            discussion: """
+                A folder with one folder a class (JPEG, PNG), a tar of such a folder, or a CIFAR-10 binary file (.bin).
+                Example: logit dataset add corpus cifar10 --images test_batch.bin --split test
+                """)
+
+        @Argument(help: "The corpus folder.") var corpus: String
+        @Argument(help: "The dataset's name.") var name: String
+        @Option(help: "Folder, tar or .bin file.") var images: String
+        @Option(help: "The split these images are, for instance train or test.") var split = "train"
+        @Option(help: "A file with one class name a line, in class order.") var classes: String?
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            Interrupt.listen()
+            let opened = try Corpus(at: corpus, .writing)
+            let progress = Progress("images", quiet: output.quiet)
+            let report = try DatasetImport.run(
+                opened, dataset: name, split: split, source: images, classNames: try classNames(),
+                progress: { progress.show("reading", done: $0, total: $1) }, shouldStop: { Interrupt.isAsked })
+            let size = report.height.map { "\($0)×\(report.width ?? 0)" } ?? "of several sizes"
+            let skipped = report.skippedFiles > 0 ? "; \(report.skippedFiles) other files passed over" : ""
+            output.print(
+                report,
+                text: "added \(report.dataset)/\(report.split): \(report.images.grouped) images \(size), \(report.classes) classes\(skipped)")
+        }
+
+        private func classNames() throws -> [String]? {
+            guard let classes else { return nil }
+            let names = try Files.readText(classes, limit: 64 << 20).split(whereSeparator: \.isNewline).map(String.init)
+            guard names.count >= 2 else {
+                throw LogitError(.badInput, "\(classes) names \(names.count) classes; give one name a line, two or more")
+            }
+            return names
+        }
+    }
+}
+
+struct NetworkCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "network", abstract: "Classifiers of a corpus.", subcommands: [Add.self])
+
+    struct Add: ParsableCommand {
+        static let configuration = CommandConfiguration(
+            abstract: "Add a TorchScript classifier; it is run once, copied into the corpus and known by its digest.",
+            discussion: """
+                Without --input the size of the corpus's images is tried, then 3x224x224. The module gets float32 RGB in [0,1].
+                Example: logit network add corpus resnet20 --module resnet20.pt
+                """)
+
+        @Argument(help: "The corpus folder.") var corpus: String
+        @Argument(help: "The network's name.") var name: String
+        @Option(help: "The TorchScript file.") var module: String
+        @Option(help: "Input size, for instance 3x32x32.") var input: String?
+        @Option(help: "R,G,B means, subtracted after the attacked image.") var mean: String?
+        @Option(help: "R,G,B standard deviations, divided by after the means.") var std: String?
+        @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions when the module is loaded.") var fold = true
+        @OptionGroup var output: OutputOptions
+
+        func run() throws {
+            let opened = try Corpus(at: corpus, .writing)
+            let report = try NetworkImport.run(
+                opened, name: name, module: module, input: input, mean: try triple(mean, "--mean"),
+                standardDeviation: try triple(std, "--std"), fold: fold)
+            output.print(
+                report,
+                text: "added network \(name): input \(report.channels)x\(report.height)x\(report.width), \(report.classCount) classes, blocks of \(report.blockRows), digest \(report.digest.prefix(12))")
+        }
+
+        private func triple(_ text: String?, _ option: String) throws -> [Float]? {
+            guard let text else { return nil }
+            let values = text.split(separator: ",", omittingEmptySubsequences: false).map { Float(String($0)) }
+            guard values.count == 3, values.allSatisfy({ $0?.isFinite == true }), option != "--std" || values.allSatisfy({ $0! > 0 })
+            else {
+                throw LogitError(.usage, "\(option) is \"\(text)\"; give three numbers for R, G and B, for instance 0.485,0.456,0.406")
+            }
+            return values.compactMap { $0 }
+        }
+    }
+}

@@ -1,0 +1,69 @@
+import ArgumentParser
+import CorpusStore
+import Ingestion
+import Logits
+import Networks
+import Platform
+import Report
+import Shards
+
+extension Codec: ExpressibleByArgument {}
+extension LabelPolicy: ExpressibleByArgument {}
+
+struct IngestCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "ingest", abstract: "Run a network and attacks over images and store the logits.",
+        discussion: """
+            Only rows that are missing are computed. Stopped or killed, the same command goes on from the last finished block
+            and ends in the same rows. Each finished ingest makes a snapshot.
+            Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
+            """)
+
+    @Argument(help: "The corpus folder.") var corpus: String
+    @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
+    @Option(help: "The split; may be left out where there is one.") var split: String?
+    @Option(help: "The network; may be left out where there is one.") var network: String?
+    @Option(help: "clean and attacks, with parameters or without, separated by commas.") var attack = "clean"
+    @Option(help: "Only the first n images of the split.") var limit: Int?
+    @Option(help: "Only the first n images of each class.") var perClass: Int?
+    @Option(help: "Seed of the attacks' random numbers.") var seed: UInt64 = 0
+    @Option(help: "Restarts of each attack that uses random numbers, each stored as a view.") var views = 1
+    @Option(help: "The label an attack leaves: truth or prediction.") var label: LabelPolicy?
+    @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
+    @Option(help: "Threads that compute; the default is one a core.") var workers: Int?
+    @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
+    @Option(help: "Images computed at once, instead of the network's own block size.") var block: Int?
+    @OptionGroup var output: OutputOptions
+
+    func run() throws {
+        Interrupt.listen()
+        let choices = try AttackRegistry.choices(attack, label: label)
+        let opened = try Corpus(at: corpus, .writing)
+        var request = IngestRequest(
+            split: try opened.split(dataset: dataset, split: split), network: try opened.network(network), attacks: choices,
+            workerCount: workers ?? usableCoreCount())
+        request.limit = limit
+        request.perClass = perClass
+        request.seed = seed
+        request.viewCount = views
+        request.codec = codec
+        request.prefetch = prefetch
+        request.blockRows = block
+        let progress = Progress("images", quiet: output.quiet)
+        let report = try Ingest.run(request, into: opened) {
+            progress.show($0.variant, done: $0.done, total: $0.total, computed: $0.computed)
+        } note: {
+            output.note($0)
+        } shouldStop: {
+            Interrupt.isAsked
+        }
+        var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed"])
+        for part in report.parts {
+            table.add([
+                part.attack, "\(part.view)", part.images.grouped, part.present.grouped, part.resumed.grouped, part.computed.grouped,
+            ])
+        }
+        let summary = "\(report.seconds.formatted(1)) s, \(report.imagesPerSecond.formatted(0)) images/s; snapshot \(report.snapshot.prefix(12))"
+        output.print(report, text: table.text + "\n\n" + summary)
+    }
+}
