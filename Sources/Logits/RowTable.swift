@@ -42,6 +42,21 @@ public struct RowTable: Sendable, Equatable {
         if let columns = other.attack { attack?.append(columns) }
     }
 
+    /// Some rows, in the order given.
+    public func picking(_ rows: [Int]) -> RowTable {
+        RowTable(
+            classCount: classCount, logits: rows.flatMap { row($0) }, ordinal: rows.map { ordinal[$0] },
+            image: rows.map { image[$0] }, label: rows.map { label[$0] }, prediction: rows.map { prediction[$0] },
+            attack: attack.map { columns in
+                AttackColumns(
+                    cleanPrediction: rows.map { columns.cleanPrediction[$0] }, status: rows.map { columns.status[$0] },
+                    iterations: rows.map { columns.iterations[$0] },
+                    perturbationL2: rows.map { columns.perturbationL2[$0] },
+                    perturbationLinf: rows.map { columns.perturbationLinf[$0] },
+                    cost: columns.cost.map { cost in rows.map { cost[$0] } })
+            })
+    }
+
     /// The logits of one row.
     public func row(_ index: Int) -> ArraySlice<Float> {
         logits[index * classCount..<(index + 1) * classCount]

@@ -1,0 +1,57 @@
+import CorpusStore
+import FoundationEssentials
+import Logits
+import Platform
+import Torch
+
+/// checkpoint.safetensors: everything that the next epoch depends on, so that a resumed training ends bit for bit like one
+/// that was never stopped. The descriptor as of this epoch travels in its metadata, with a digest over all values.
+enum Checkpoint {
+    static func path(_ folder: String) -> String { "\(folder)/checkpoint.safetensors" }
+
+    /// Writes checkpoint, weights and descriptor, each durably, in this order: the checkpoint alone can make the others.
+    static func save(_ net: DefenderNet, step: Int, _ descriptor: inout DefenderDescriptor, in folder: String) throws(LogitError) {
+        try Files.makeDirectory(folder)
+        let parameters = try net.values(.parameters)
+        let weights = Safetensors.encode(
+            Weights.tensors(parameters, classCount: descriptor.classCount, descriptor.options),
+            metadata: ["defender": descriptor.name, "snapshot": descriptor.snapshot])
+        descriptor.weightsDigest = Digest.hex(weights)
+        let flat = [
+            ("parameters", parameters), ("first_moments", try net.values(.firstMoments)),
+            ("second_moments", try net.values(.secondMoments)),
+        ].map { Safetensors.Tensor(name: $0.0, shape: [$0.1.count], values: $0.1) }
+        let notes = [
+            "descriptor": String(decoding: JSONFile.encode(descriptor), as: UTF8.self), "step": String(step),
+            "digest": digest(flat),
+        ]
+        try Files.writeDurably(Safetensors.encode(flat, metadata: notes), to: path(folder))
+        try Files.writeDurably(weights, to: "\(folder)/weights.safetensors")
+        try Files.writeDurably(JSONFile.encode(descriptor), to: "\(folder)/defender.json")
+    }
+
+    static func read(_ folder: String) throws(LogitError) -> (descriptor: DefenderDescriptor, step: Int, parts: [[Float]]) {
+        let path = path(folder)
+        let (tensors, notes) = try Safetensors.read(path)
+        let parts = ["parameters", "first_moments", "second_moments"].compactMap { tensors[$0] }
+        guard parts.count == 3, let step = notes["step"].flatMap({ Int($0) }), digest(parts) == notes["digest"],
+            let text = notes["descriptor"], let descriptor = try? decode(text),
+            parts.allSatisfy({ $0.values.count == parts[0].values.count })
+        else {
+            throw LogitError(.corrupt, "the checkpoint \(path) is damaged; train again under another name")
+        }
+        return (descriptor, step, parts.map(\.values))
+    }
+
+    private static func decode(_ text: String) throws -> DefenderDescriptor {
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return try decoder.decode(DefenderDescriptor.self, from: Data(text.utf8))
+    }
+
+    private static func digest(_ tensors: [Safetensors.Tensor]) -> String {
+        var digest = Digest()
+        for tensor in tensors { tensor.values.withUnsafeBytes { digest.add($0) } }
+        return digest.hex()
+    }
+}

@@ -1,0 +1,133 @@
+import Logits
+import Shards
+
+/// Where the rows of the images are: for each image the clean row and one row an attack.
+struct PairIndex: Sendable {
+    struct Place: Sendable {
+        let shard: Int32
+        let row: Int32
+    }
+
+    let readers: [ShardReader]
+    /// Ordinals of the images that have every row, ascending.
+    let ordinals: [Int64]
+    /// Clean, then one for each attack, by image.
+    let places: [[Place]]
+    let classCount: Int
+    /// Images that lack one of the rows.
+    let unpairedCount: Int
+    /// Images left out because of a `failed` or `invalid` row.
+    let skippedCount: Int
+
+    init(
+        corpusRoot: String, manifest: SnapshotManifest, dataset: String, split: String, network: String,
+        attacks: [String], view: Int, selection: SelectionFile?, options: SamplerOptions
+    ) throws(LogitError) {
+        let subject = manifest.shards.filter { $0.key.dataset == dataset && $0.key.split == split && $0.key.network == network }
+        let chosen = try PairIndex.choose(subject, attacks, view, "\(network) over \(dataset)/\(split)", manifest)
+        var readers: [ShardReader] = []
+        var tables: [[Int64: Place]] = []
+        var statuses: [Int: [UInt8]] = [:]
+        for entries in chosen {
+            var table: [Int64: Place] = [:]
+            for entry in entries {
+                let reader = try PairIndex.open(entry, corpusRoot, verifyEvery: options.verifyEvery)
+                for (row, ordinal) in reader.columns.ordinal.enumerated() {
+                    guard table.updateValue(Place(shard: Int32(readers.count), row: Int32(row)), forKey: ordinal) == nil else {
+                        throw LogitError(
+                            .corrupt,
+                            "snapshot \(manifest.id.prefix(12)) holds image \(reader.columns.image[row]) twice for \(entry.key.variant); run logit verify")
+                    }
+                }
+                statuses[readers.count] = reader.columns.attack?.status
+                readers.append(reader)
+            }
+            tables.append(table)
+        }
+        if let selection { try PairIndex.check(selection, chosen[0][0].key) }
+        let wanted = selection.map { Set($0.ordinals) }
+        let all = Set(tables.flatMap(\.keys)).filter { wanted?.contains($0) ?? true }.sorted()
+        let paired = all.filter { ordinal in tables.allSatisfy { $0[ordinal] != nil } }
+        let kept = paired.filter { ordinal in
+            tables.dropFirst().allSatisfy { table in
+                guard let place = table[ordinal], let status = statuses[Int(place.shard)] else { return true }
+                return PairIndex.policy(status[Int(place.row)], options) != .skip
+            }
+        }
+        guard !kept.isEmpty else {
+            throw LogitError(
+                .badInput,
+                "no image of \(dataset)/\(split) has a clean row and one for each of \(attacks.joined(separator: ", ")); ingest both over the same images"
+            )
+        }
+        self.readers = readers
+        ordinals = kept
+        places = tables.map { table in kept.map { table[$0]! } }  // kept images are in every table
+        classCount = readers[0].classCount
+        unpairedCount = all.count - paired.count
+        skippedCount = paired.count - kept.count
+    }
+
+    static func policy(_ status: UInt8, _ options: SamplerOptions) -> TwinPolicy {
+        switch Outcome(rawValue: status) {
+        case .failed: options.failedTwins
+        case .invalid: options.invalidTwins
+        default: .keep
+        }
+    }
+
+    /// The shards of clean and of each attack.
+    private static func choose(
+        _ subject: [ShardEntry], _ attacks: [String], _ view: Int, _ what: String, _ manifest: SnapshotManifest
+    ) throws(LogitError) -> [[ShardEntry]] {
+        let known = Set(subject.map { $0.key.variant.canonical }).sorted().joined(separator: ", ")
+        var chosen: [[ShardEntry]] = []
+        for attack in ["clean"] + attacks {
+            let entries = subject.filter {
+                $0.key.variant.canonical == attack && $0.key.view == (attack == "clean" ? 0 : view)
+            }
+            guard !entries.isEmpty else {
+                throw LogitError(
+                    .notFound,
+                    "snapshot \(manifest.id.prefix(12)) has no rows of \(what) under \(attack); it has \(known.isEmpty ? "none at all" : known)"
+                )
+            }
+            chosen.append(entries)
+        }
+        let first = chosen[0][0]
+        for entry in chosen.joined() {
+            let same =
+                entry.key.datasetDigest == first.key.datasetDigest && entry.key.networkDigest == first.key.networkDigest
+                && entry.key.preprocessing == first.key.preprocessing && entry.classCount == first.classCount
+            guard same else {
+                throw LogitError(
+                    .stale,
+                    "shards \(first.path) and \(entry.path) come from different images, modules or preprocessing under the same names; they cannot be mixed"
+                )
+            }
+        }
+        return chosen
+    }
+
+    /// Opens a shard and compares it with what the snapshot says it is.
+    private static func open(_ entry: ShardEntry, _ root: String, verifyEvery: Bool) throws(LogitError) -> ShardReader {
+        let reader = try ShardReader(path: "\(root)/\(entry.path)", verifyEvery: verifyEvery)
+        guard reader.header.key == entry.key, reader.header.contentDigest == entry.contentDigest,
+            reader.classCount == entry.classCount
+        else {
+            throw LogitError(
+                .stale, "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
+        }
+        return reader
+    }
+
+    private static func check(_ selection: SelectionFile, _ key: UnitKey) throws(LogitError) {
+        guard selection.dataset == key.dataset, selection.split == key.split, selection.datasetDigest == key.datasetDigest
+        else {
+            throw LogitError(
+                .usage,
+                "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(key.dataset)/\(key.split); choose that split, or another selection"
+            )
+        }
+    }
+}
