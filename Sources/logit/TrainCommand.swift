@@ -79,14 +79,22 @@ struct Train: ParsableCommand {
 
     /// Indexes the defender; waits for another writer, since the files are there already and nothing can be lost.
     private func index() throws {
-        for attempt in 0... {
-            do {
-                try Corpus(at: corpus, .writing).indexDefender(defender)
-                return
-            } catch where error.code == .busy && attempt < 600 {
-                if attempt == 0 { output.note("waiting to index defender \(defender): \(error.message)") }
-                sleep(1)
-            }
+        var attempts = 0
+        while !(try indexOnce(mayWait: attempts < 600)) {
+            if attempts == 0 { output.note("another process writes the corpus; waiting to index defender \(defender)") }
+            attempts += 1
+            sleep(1)
+        }
+    }
+
+    /// False where another process holds the corpus and we may wait for it.
+    private func indexOnce(mayWait: Bool) throws -> Bool {
+        do {
+            try Corpus(at: corpus, .writing).indexDefender(defender)
+            return true
+        } catch {
+            guard mayWait, error.code == .busy else { throw error }
+            return false
         }
     }
 }
