@@ -82,7 +82,9 @@ struct Catalog: Sendable {
     }
 
     /// One error type above SQLite: a damaged file, a full disk and a read-only folder each get their remedy.
-    static func translating<Value>(_ operation: String, _ path: String, _ body: () throws -> Value) throws(LogitError) -> Value {
+    static func translating<Value>(_ operation: String, _ path: String, _ body: () throws -> Value) throws(LogitError)
+        -> Value
+    {
         do {
             return try body()
         } catch let error as LogitError {
@@ -93,14 +95,17 @@ struct Catalog: Sendable {
             case .SQLITE_CORRUPT, .SQLITE_NOTADB:
                 throw LogitError(.corrupt, "\(file) is damaged; run logit repair, which rebuilds it", cause: "\(error)")
             case .SQLITE_FULL:
-                throw LogitError(.io, "the disk is full, so \(file) cannot grow; free some space and run again", cause: "\(error)")
+                throw LogitError(
+                    .io, "the disk is full, so \(file) cannot grow; free some space and run again", cause: "\(error)")
             case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
                 throw LogitError(
-                    .io, "cannot \(operation) \(file): \(error.message ?? "it is read-only"); check its permissions, or run logit repair if it is missing",
+                    .io,
+                    "cannot \(operation) \(file): \(error.message ?? "it is read-only"); check its permissions, or run logit repair if it is missing",
                     cause: "\(error)")
             default:
                 throw LogitError(
-                    .io, "cannot \(operation) \(file): \(error.message ?? "SQLite error \(error.resultCode.rawValue)"); run logit verify",
+                    .io,
+                    "cannot \(operation) \(file): \(error.message ?? "SQLite error \(error.resultCode.rawValue)"); run logit verify",
                     cause: "\(error)")
             }
         } catch {

@@ -38,7 +38,8 @@ extension Corpus {
     static func index(_ split: SplitDescriptor, _ images: [ListedImage], in db: Database) throws {
         let names = String(decoding: (try? JSONEncoder().encode(split.classNames)) ?? Data(), as: UTF8.self)
         try db.execute(
-            sql: "INSERT OR IGNORE INTO dataset_index (name, class_names) VALUES (?, ?)", arguments: [split.dataset, names])
+            sql: "INSERT OR IGNORE INTO dataset_index (name, class_names) VALUES (?, ?)",
+            arguments: [split.dataset, names])
         try db.execute(
             sql: """
                 INSERT INTO split_index (dataset_id, name, digest, source, kind, image_count)
@@ -73,7 +74,9 @@ extension Corpus {
         let datasets = Set(all.map(\.dataset)).sorted()
         let name = dataset ?? (datasets.count == 1 ? datasets[0] : nil)
         guard let name else {
-            throw LogitError(.usage, "the corpus has several datasets; choose one with --dataset: \(datasets.joined(separator: ", "))")
+            throw LogitError(
+                .usage,
+                "the corpus has several datasets; choose one with --dataset: \(datasets.joined(separator: ", "))")
         }
         let candidates = all.filter { $0.dataset == name }
         guard !candidates.isEmpty else {
@@ -99,7 +102,8 @@ extension Corpus {
         let bytes = try Files.read(path)
         guard Digest.hex(bytes) == split.digest else {
             throw LogitError(
-                .corrupt, "\(path) is not the list that \(split.dataset)/\(split.split) was added with; put back a copy of it")
+                .corrupt,
+                "\(path) is not the list that \(split.dataset)/\(split.split) was added with; put back a copy of it")
         }
         var images: [ListedImage] = []
         images.reserveCapacity(split.imageCount)

@@ -30,7 +30,9 @@ extension Corpus {
     package func selection(_ name: String) throws(LogitError) -> SelectionFile {
         let path = layout.selection(name)
         guard Files.exists(path) else {
-            let known = try Files.list(layout.selections).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
+            let known = try Files.list(layout.selections).filter { $0.hasSuffix(".json") }.map {
+                String($0.dropLast(5))
+            }
             let choices = known.isEmpty ? "make one with logit select" : "there is \(known.joined(separator: ", "))"
             throw LogitError(.notFound, "there is no selection \(name); \(choices)")
         }

@@ -19,7 +19,8 @@ extension Corpus {
             if current.tree == tree { return current }
         }
         guard !shards.isEmpty else {
-            throw LogitError(.usage, "the corpus \(root) has no rows yet, so there is nothing to snapshot; run logit ingest first")
+            throw LogitError(
+                .usage, "the corpus \(root) has no rows yet, so there is nothing to snapshot; run logit ingest first")
         }
         let created = timestamp()
         let id = Corpus.snapshotID(tree: tree, parent: head, message: message, created: created)
@@ -43,7 +44,8 @@ extension Corpus {
 
     static func index(_ snapshot: SnapshotManifest, in db: Database) throws {
         try db.execute(
-            sql: "INSERT INTO snapshot_index (snapshot, tree, parent, message, created, row_count) VALUES (?, ?, ?, ?, ?, ?)",
+            sql:
+                "INSERT INTO snapshot_index (snapshot, tree, parent, message, created, row_count) VALUES (?, ?, ?, ?, ?, ?)",
             arguments: [
                 snapshot.id, snapshot.tree, snapshot.parent, snapshot.message, snapshot.created,
                 snapshot.shards.reduce(0) { $0 + $1.key.rowCount },
@@ -55,10 +57,14 @@ extension Corpus {
     }
 
     /// Names a snapshot; a tag moves only if `replacing`.
-    package func tag(_ name: String, snapshot reference: String?, replacing: Bool) throws(LogitError) -> SnapshotManifest {
+    package func tag(_ name: String, snapshot reference: String?, replacing: Bool) throws(LogitError)
+        -> SnapshotManifest
+    {
         requireWriting()
         try Layout.check(name: name, of: "tag")
-        guard name != "head" else { throw LogitError(.usage, "head always names the newest snapshot; choose another tag") }
+        guard name != "head" else {
+            throw LogitError(.usage, "head always names the newest snapshot; choose another tag")
+        }
         let snapshot = try snapshot(reference)
         let path = "\(layout.tags)/\(name)"
         if !replacing, Files.exists(path) {
@@ -66,7 +72,8 @@ extension Corpus {
         }
         try Files.writeDurably(Array("\(snapshot.id)\n".utf8), to: path)
         try catalog.write { db in
-            try db.execute(sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [name, snapshot.id])
+            try db.execute(
+                sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [name, snapshot.id])
         }
         return snapshot
     }
@@ -107,7 +114,8 @@ extension Corpus {
         guard matches.count == 1 else {
             let known = try tags().map(\.name) + ids.map { String($0.prefix(12)) }
             let what = matches.isEmpty ? "there is no snapshot or tag" : "several snapshots begin with"
-            throw LogitError(.notFound, "\(what) \"\(reference)\"; there is \((["head"] + known).joined(separator: ", "))")
+            throw LogitError(
+                .notFound, "\(what) \"\(reference)\"; there is \((["head"] + known).joined(separator: ", "))")
         }
         return try manifest(matches[0])
     }
@@ -135,21 +143,26 @@ extension Corpus {
             }
             return steps
         }
-        return snapshots.map { (depth($0), $0) }.sorted { ($0.0, $0.1.created, $0.1.id) < ($1.0, $1.1.created, $1.1.id) }.map(\.1)
+        return snapshots.map { (depth($0), $0) }.sorted {
+            ($0.0, $0.1.created, $0.1.id) < ($1.0, $1.1.created, $1.1.id)
+        }.map(\.1)
     }
 
     /// A manifest, after checking that it holds what its id says.
     func manifest(_ id: String) throws(LogitError) -> SnapshotManifest {
         let path = layout.snapshot(id)
         guard Files.exists(path) else {
-            throw LogitError(.notFound, "there is no snapshot \(id.prefix(12)) in \(root), though a reference names it; run logit verify")
+            throw LogitError(
+                .notFound,
+                "there is no snapshot \(id.prefix(12)) in \(root), though a reference names it; run logit verify")
         }
         let snapshot = try Manifests.readSnapshot(path)
         let tree = Corpus.treeID(snapshot.shards)
         let expected = Corpus.snapshotID(
             tree: tree, parent: snapshot.parent, message: snapshot.message, created: snapshot.created)
         guard snapshot.id == id, snapshot.tree == tree, expected == id else {
-            throw LogitError(.corrupt, "the manifest \(path) is damaged (it does not hold what its id says); put back a copy of it")
+            throw LogitError(
+                .corrupt, "the manifest \(path) is damaged (it does not hold what its id says); put back a copy of it")
         }
         return snapshot
     }

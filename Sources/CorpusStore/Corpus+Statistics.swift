@@ -14,7 +14,8 @@ extension Corpus {
         at snapshot: SnapshotManifest?
     ) throws(LogitError) -> [Int64: Double] {
         guard Corpus.statistics.contains(name) else {
-            throw LogitError(.usage, "there is no statistic \"\(name)\"; there is \(Corpus.statistics.joined(separator: ", "))")
+            throw LogitError(
+                .usage, "there is no statistic \"\(name)\"; there is \(Corpus.statistics.joined(separator: ", "))")
         }
         if let selection { try check(selection, split) }
         let wanted = selection.map { Set($0.ordinals) }
@@ -40,7 +41,9 @@ extension Corpus {
 
     /// A selection belongs to the images it was made over.
     package func check(_ selection: SelectionFile, _ split: SplitDescriptor) throws(LogitError) {
-        guard selection.dataset == split.dataset, selection.split == split.split, selection.datasetDigest == split.digest else {
+        guard selection.dataset == split.dataset, selection.split == split.split,
+            selection.datasetDigest == split.digest
+        else {
             throw LogitError(
                 .usage,
                 "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(split.dataset)/\(split.split); choose that split, or another selection"

@@ -26,11 +26,14 @@ extension Corpus {
     /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
     ///
     /// - Parameter table: the unit's rows in list order; `key.rowCount` of them.
-    package func commit(_ table: RowTable, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec) throws(LogitError) {
+    package func commit(_ table: RowTable, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec)
+        throws(LogitError)
+    {
         requireWriting()
         precondition(table.count == key.rowCount, "a unit is committed whole")
         let header = ShardHeader(
-            key: key, classCount: table.classCount, blockRows: blockRows, contentDigest: Corpus.contentDigest(key, table),
+            key: key, classCount: table.classCount, blockRows: blockRows,
+            contentDigest: Corpus.contentDigest(key, table),
             softwareJSON: softwareJSON, created: timestamp())
         let relative = Layout.shard(key)
         let target = layout.absolute(relative)
@@ -82,11 +85,13 @@ extension Corpus {
         let key = reader.header.key
         guard Corpus.contentDigest(key, table) == reader.header.contentDigest else {
             throw LogitError(
-                .corrupt, "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
+                .corrupt,
+                "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
         guard Layout.shard(key) == relative else {
             throw LogitError(
-                .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there")
+                .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
+            )
         }
         let unit = StoredUnit(
             key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
@@ -137,7 +142,8 @@ extension Corpus {
                     ORDER BY u.path
                     """
             ).map { row in
-                let variant = Variant(name: row["attack_name"], canonical: row["canonical"], parametersJSON: row["parameters"])
+                let variant = Variant(
+                    name: row["attack_name"], canonical: row["canonical"], parametersJSON: row["parameters"])
                 let key = UnitKey(
                     dataset: row["dataset"], split: row["split"], datasetDigest: row["dataset_digest"],
                     network: row["network"], networkDigest: row["network_digest"], preprocessing: row["preprocessing"],
@@ -158,7 +164,8 @@ extension Corpus {
             Set(
                 try Int.fetchAll(
                     db,
-                    sql: "SELECT ordinal FROM rows WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = ?",
+                    sql:
+                        "SELECT ordinal FROM rows WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = ?",
                     arguments: [dataset, split, network, variant.canonical, view]))
         }
     }

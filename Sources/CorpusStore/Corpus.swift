@@ -42,7 +42,8 @@ package final class Corpus: Sendable {
     package init(at path: String, _ mode: Mode) throws(LogitError) {
         (layout, descriptor) = try Corpus.check(path)
         guard Files.exists(layout.catalog) else {
-            throw LogitError(.notFound, "\(layout.catalog) is missing; run logit repair \(path), which rebuilds it from the shards")
+            throw LogitError(
+                .notFound, "\(layout.catalog) is missing; run logit repair \(path), which rebuilds it from the shards")
         }
         switch mode {
         case .reading:

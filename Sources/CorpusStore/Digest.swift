@@ -25,7 +25,9 @@ package struct Digest {
 
     /// The first eight bytes, little-endian: keys of counter-based generators.
     package static func key(_ text: String) -> UInt64 {
-        SHA256.hash(data: Array(text.utf8)).prefix(8).enumerated().reduce(0) { $0 | UInt64($1.element) << (8 * $1.offset) }
+        SHA256.hash(data: Array(text.utf8)).prefix(8).enumerated().reduce(0) {
+            $0 | UInt64($1.element) << (8 * $1.offset)
+        }
     }
 
     private static func hex(of digest: SHA256.Digest) -> String {

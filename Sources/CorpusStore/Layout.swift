@@ -27,14 +27,17 @@ package struct Layout: Sendable {
     package func snapshot(_ id: String) -> String { "\(snapshots)/\(id).json" }
     package func selection(_ name: String) -> String { "\(selections)/\(name).json" }
     package func split(_ dataset: String, _ split: String) -> String { "\(datasets)/\(dataset)/\(split).json" }
-    package func imageList(_ dataset: String, _ split: String) -> String { "\(datasets)/\(dataset)/\(split).images.tsv" }
+    package func imageList(_ dataset: String, _ split: String) -> String {
+        "\(datasets)/\(dataset)/\(split).images.tsv"
+    }
     package func network(_ name: String) -> String { "\(networks)/\(name).json" }
     package func module(_ digest: String) -> String { "\(networks)/\(digest).pt" }
     package func absolute(_ relative: String) -> String { "\(root)/\(relative)" }
 
     /// The shard file of a unit, relative to the corpus: readable folders, a name that only this unit has.
     package static func shard(_ key: UnitKey) -> String {
-        let attack = key.variant.isClean ? "clean" : "\(key.variant.name)-\(Digest.hex(key.variant.canonical).prefix(8))"
+        let attack =
+            key.variant.isClean ? "clean" : "\(key.variant.name)-\(Digest.hex(key.variant.canonical).prefix(8))"
         let unit = "\(key.listDigest.prefix(12))-\(key.firstPosition)-\(key.rowCount).h5"
         return "shards/\(key.dataset)/\(key.split)/\(key.network)/\(attack)/view\(key.view)/\(unit)"
     }

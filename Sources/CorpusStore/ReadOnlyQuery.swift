@@ -23,13 +23,16 @@ package final class ReadOnlyQuery {
     /// - Parameters:
     ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
-    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool) throws(LogitError) {
+    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
+        throws(LogitError)
+    {
         var opened: OpaquePointer?
         let status = sqlite3_open_v2(
             Catalog.readingURI(corpus.layout.catalog), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
         guard status == SQLITE_OK, let opened else {
             sqlite3_close_v2(opened)
-            throw LogitError(.io, "cannot open \(corpus.layout.catalog) for reading; check its permissions or run logit repair")
+            throw LogitError(
+                .io, "cannot open \(corpus.layout.catalog) for reading; check its permissions or run logit repair")
         }
         handle = opened
         self.shouldStop = shouldStop
@@ -91,13 +94,18 @@ package final class ReadOnlyQuery {
         switch status & 0xFF {
         case SQLITE_AUTH:
             return LogitError(
-                .usage, "the query asks for more than reading (\(reason)); logit sql runs SELECT statements over the views only")
+                .usage,
+                "the query asks for more than reading (\(reason)); logit sql runs SELECT statements over the views only"
+            )
         case SQLITE_INTERRUPT:
-            return LogitError(.cancelled, "the query was stopped before it ended; make it smaller, or give it more time with --timeout")
+            return LogitError(
+                .cancelled,
+                "the query was stopped before it ended; make it smaller, or give it more time with --timeout")
         case SQLITE_CORRUPT, SQLITE_NOTADB:
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:
-            return LogitError(.usage, "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations")
+            return LogitError(
+                .usage, "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations")
         }
     }
 
@@ -113,7 +121,10 @@ package final class ReadOnlyQuery {
             sql += "CREATE TEMP VIEW \(view) AS\(definition);"
         }
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
-            throw LogitError(.io, "cannot restrict the query to snapshot \(snapshot.id.prefix(12)): \(String(cString: sqlite3_errmsg(handle)))")
+            throw LogitError(
+                .io,
+                "cannot restrict the query to snapshot \(snapshot.id.prefix(12)): \(String(cString: sqlite3_errmsg(handle)))"
+            )
         }
     }
 

@@ -36,7 +36,8 @@ package enum Repair {
         for suffix in ["", "-wal", "-shm", "-journal"] { try Files.remove(fresh + suffix) }
         var report = Report()
         do {
-            let corpus = Corpus(layout: layout, descriptor: descriptor, catalog: try Catalog.openForWriting(fresh), lock: lock)
+            let corpus = Corpus(
+                layout: layout, descriptor: descriptor, catalog: try Catalog.openForWriting(fresh), lock: lock)
             try rebuild(corpus, &report, progress)
             try Catalog.translating("close", fresh) {
                 try corpus.catalog.queue.writeWithoutTransaction { db in
@@ -53,7 +54,9 @@ package enum Repair {
         return report
     }
 
-    private static func rebuild(_ corpus: Corpus, _ report: inout Report, _ progress: (Int, Int) -> Void) throws(LogitError) {
+    private static func rebuild(_ corpus: Corpus, _ report: inout Report, _ progress: (Int, Int) -> Void)
+        throws(LogitError)
+    {
         try indexDescriptors(corpus, &report)
         let shards = try corpus.shardFiles()
         for (done, relative) in shards.enumerated() {
@@ -104,7 +107,8 @@ package enum Repair {
         }
         for tag in try corpus.tags() {
             try corpus.catalog.write { db in
-                try db.execute(sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
+                try db.execute(
+                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
             }
             report.tags += 1
         }

@@ -52,7 +52,8 @@ struct UnitIndexer {
             let attack = table.attack
             try insert.execute(arguments: [
                 unit, row, images[row], table.prediction[row], statistics.mean, statistics.minimum, statistics.maximum,
-                statistics.l2, statistics.labelMargin, statistics.labelRank, attack?.status[row], attack?.iterations[row],
+                statistics.l2, statistics.labelMargin, statistics.labelRank, attack?.status[row],
+                attack?.iterations[row],
                 attack.map { Double($0.perturbationL2[row]) }, attack.map { Double($0.perturbationLinf[row]) },
             ])
         }
@@ -68,7 +69,8 @@ struct UnitIndexer {
                 """, arguments: [key.dataset, key.split])
         guard let found else {
             throw LogitError(
-                .notFound, "shard \(unit.path) is of dataset \(key.dataset)/\(key.split), which this corpus does not have")
+                .notFound,
+                "shard \(unit.path) is of dataset \(key.dataset)/\(key.split), which this corpus does not have")
         }
         guard found["digest"] == key.datasetDigest else {
             throw LogitError(
@@ -85,7 +87,8 @@ struct UnitIndexer {
             db, sql: "SELECT id, digest, preprocessing, class_count FROM network_index WHERE name = ?",
             arguments: [key.network])
         guard let found else {
-            throw LogitError(.notFound, "shard \(unit.path) is of network \(key.network), which this corpus does not have")
+            throw LogitError(
+                .notFound, "shard \(unit.path) is of network \(key.network), which this corpus does not have")
         }
         guard found["digest"] == key.networkDigest, found["preprocessing"] == key.preprocessing,
             found["class_count"] == unit.classCount
@@ -136,7 +139,9 @@ struct UnitIndexer {
         return ids
     }
 
-    private func refuseDoubled(_ unit: StoredUnit, _ images: [Int64], split: Int64, network: Int64, attack: Int64) throws {
+    private func refuseDoubled(_ unit: StoredUnit, _ images: [Int64], split: Int64, network: Int64, attack: Int64)
+        throws
+    {
         let others = try Int64.fetchAll(
             db,
             sql: "SELECT id FROM unit_index WHERE split_id = ? AND network_id = ? AND attack_id = ? AND view = ?",

@@ -36,7 +36,8 @@ package enum Verify {
         let known = Set(units.map(\.path))
         for path in try corpus.shardFiles() where !known.contains(path) {
             report.problems.append(
-                "shard \(corpus.layout.absolute(path)) is not in the catalogue; the next logit ingest adopts it, or logit repair")
+                "shard \(corpus.layout.absolute(path)) is not in the catalogue; the next logit ingest adopts it, or logit repair"
+            )
         }
         try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
         return report
@@ -64,7 +65,8 @@ package enum Verify {
         guard size == unit.fileBytes else {
             throw LogitError(
                 .corrupt,
-                "shard \(path) has \(size) bytes instead of \(unit.fileBytes); put back a copy, or run logit repair and ingest again")
+                "shard \(path) has \(size) bytes instead of \(unit.fileBytes); put back a copy, or run logit repair and ingest again"
+            )
         }
         if quick { return }
         guard Digest.hex(try Files.read(path)) == unit.fileDigest else {
@@ -95,12 +97,14 @@ package enum Verify {
         }
         guard rows.count == table.count else {
             throw LogitError(
-                .corrupt, "the catalogue has \(rows.count) of the \(table.count) rows of shard \(unit.path); run logit repair")
+                .corrupt,
+                "the catalogue has \(rows.count) of the \(table.count) rows of shard \(unit.path); run logit repair")
         }
         for (index, row) in rows.enumerated() {
             let expected = table.logits.withUnsafeBufferPointer { all in
                 RowStatistics(
-                    logits: UnsafeBufferPointer(rebasing: all[index * table.classCount..<(index + 1) * table.classCount]),
+                    logits: UnsafeBufferPointer(
+                        rebasing: all[index * table.classCount..<(index + 1) * table.classCount]),
                     label: Int(table.label[index]))
             }
             let same =
@@ -112,7 +116,8 @@ package enum Verify {
                 && row["status"] == table.attack?.status[index]
             guard same else {
                 throw LogitError(
-                    .corrupt, "the catalogue's row \(index) of shard \(unit.path) differs from the shard; run logit repair")
+                    .corrupt,
+                    "the catalogue's row \(index) of shard \(unit.path) differs from the shard; run logit repair")
             }
         }
     }
@@ -125,7 +130,8 @@ package enum Verify {
     private static func checkCatalog(_ corpus: Corpus, _ report: inout Report) throws(LogitError) {
         let findings = try corpus.catalog.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(10)") }
         if findings != ["ok"] {
-            report.problems.append("the catalogue \(corpus.layout.catalog) is damaged (\(findings.first ?? "")); run logit repair")
+            report.problems.append(
+                "the catalogue \(corpus.layout.catalog) is damaged (\(findings.first ?? "")); run logit repair")
         }
     }
 
@@ -142,7 +148,9 @@ package enum Verify {
                 let record = try JSONFile.read(DefenderRecord.self, from: "\(folder)/defender.json")
                 let weights = "\(folder)/weights.safetensors"
                 guard Digest.hex(try Files.read(weights)) == record.weightsDigest else {
-                    throw LogitError(.corrupt, "the weights of defender \(name), \(weights), have changed; put back a copy or train again")
+                    throw LogitError(
+                        .corrupt,
+                        "the weights of defender \(name), \(weights), have changed; put back a copy or train again")
                 }
             }
         }
@@ -166,7 +174,9 @@ package enum Verify {
         let ids = Set(try corpus.snapshotIDs())
         let head = try corpus.headSnapshotID().map { [(name: "head", snapshot: $0)] } ?? []
         for reference in try head + corpus.tags() where !ids.contains(reference.snapshot) {
-            report.problems.append("\(reference.name) names snapshot \(reference.snapshot.prefix(12)), which is missing; put back a copy of it")
+            report.problems.append(
+                "\(reference.name) names snapshot \(reference.snapshot.prefix(12)), which is missing; put back a copy of it"
+            )
         }
     }
 }

@@ -14,12 +14,16 @@ final class WriterLock: Sendable {
             let code = errno
             if code == EROFS || code == EACCES {
                 throw LogitError(
-                    .io, "the corpus \(layout.root) is read-only, so nothing can be added; work on a copy that you may write")
+                    .io,
+                    "the corpus \(layout.root) is read-only, so nothing can be added; work on a copy that you may write"
+                )
             }
             throw Files.failure("open", path, errno: code)
         }
         guard flock(descriptor, LOCK_EX | LOCK_NB) == 0 else {
-            let holder = (try? Files.readText(path, limit: 4096)).flatMap { $0.split(separator: "\n").first.map(String.init) }
+            let holder = (try? Files.readText(path, limit: 4096)).flatMap {
+                $0.split(separator: "\n").first.map(String.init)
+            }
             close(descriptor)
             throw LogitError(
                 .busy,

@@ -10,7 +10,9 @@ enum Checkpoint {
     static func path(_ folder: String) -> String { "\(folder)/checkpoint.safetensors" }
 
     /// Writes checkpoint, weights and descriptor, each durably, in this order: the checkpoint alone can make the others.
-    static func save(_ net: DefenderNet, step: Int, _ descriptor: inout DefenderDescriptor, in folder: String) throws(LogitError) {
+    static func save(_ net: DefenderNet, step: Int, _ descriptor: inout DefenderDescriptor, in folder: String)
+        throws(LogitError)
+    {
         try Files.makeDirectory(folder)
         let parameters = try net.values(.parameters)
         let weights = Safetensors.encode(
@@ -30,7 +32,9 @@ enum Checkpoint {
         try Files.writeDurably(JSONFile.encode(descriptor), to: "\(folder)/defender.json")
     }
 
-    static func read(_ folder: String) throws(LogitError) -> (descriptor: DefenderDescriptor, step: Int, parts: [[Float]]) {
+    static func read(_ folder: String) throws(LogitError) -> (
+        descriptor: DefenderDescriptor, step: Int, parts: [[Float]]
+    ) {
         let path = path(folder)
         let (tensors, notes) = try Safetensors.read(path)
         let parts = ["parameters", "first_moments", "second_moments"].compactMap { tensors[$0] }

@@ -30,9 +30,12 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
             ("--batch", batch, 1...1 << 20),
         ]
         for (name, value, range) in whole where !range.contains(value) {
-            throw LogitError(.usage, "\(name) is \(value); give a whole number from \(range.lowerBound) to \(range.upperBound)")
+            throw LogitError(
+                .usage, "\(name) is \(value); give a whole number from \(range.lowerBound) to \(range.upperBound)")
         }
-        guard dropout >= 0, dropout < 1 else { throw LogitError(.usage, "--dropout is \(dropout); give a number from 0 to below 1") }
+        guard dropout >= 0, dropout < 1 else {
+            throw LogitError(.usage, "--dropout is \(dropout); give a number from 0 to below 1")
+        }
         guard learningRate > 0, learningRate.isFinite else {
             throw LogitError(.usage, "--lr is \(learningRate); give a positive number, for instance 5e-5")
         }
@@ -113,7 +116,8 @@ package struct StoredDefender: Sendable {
         guard Digest.hex(try Files.read(weightsPath)) == descriptor.weightsDigest else {
             throw LogitError(
                 .corrupt,
-                "the weights of defender \(descriptor.name), \(weightsPath), are not those it was saved with; put back a copy, or train again")
+                "the weights of defender \(descriptor.name), \(weightsPath), are not those it was saved with; put back a copy, or train again"
+            )
         }
         try net.set(.parameters, try Weights.flat(Safetensors.read(weightsPath).tensors, descriptor, path: weightsPath))
         return net
@@ -146,7 +150,9 @@ enum Weights {
         for (name, shape) in shapes(classCount: descriptor.classCount, descriptor.options) {
             guard let tensor = tensors[name], tensor.shape == shape else {
                 throw LogitError(
-                    .corrupt, "\(path) holds no tensor \(name) of \(shape), so it is not of defender \(descriptor.name); train again")
+                    .corrupt,
+                    "\(path) holds no tensor \(name) of \(shape), so it is not of defender \(descriptor.name); train again"
+                )
             }
             values += tensor.values
         }

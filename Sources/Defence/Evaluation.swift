@@ -125,11 +125,15 @@ struct VariantRows {
         for entry in entries {
             guard entry.key.networkDigest == network.digest, entry.key.datasetDigest == split.digest else {
                 throw LogitError(
-                    .stale, "shard \(entry.path) was made by another module or from other images than \(network.name) and \(split.dataset)/\(split.split) are now; choose another snapshot")
+                    .stale,
+                    "shard \(entry.path) was made by another module or from other images than \(network.name) and \(split.dataset)/\(split.split) are now; choose another snapshot"
+                )
             }
             let reader = try ShardReader(path: corpus.layout.absolute(entry.path))
             guard reader.header.contentDigest == entry.contentDigest else {
-                throw LogitError(.stale, "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
+                throw LogitError(
+                    .stale,
+                    "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
             }
             for first in stride(from: 0, to: reader.rowCount, by: batchRows) where left > 0 {
                 let table = try reader.table(first..<min(reader.rowCount, first + min(batchRows, left)))

@@ -34,7 +34,8 @@ package enum Safetensors {
         }
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        guard let body = try? encoder.encode(entries), let notes = try? encoder.encode(["__metadata__": metadata]) else {
+        guard let body = try? encoder.encode(entries), let notes = try? encoder.encode(["__metadata__": metadata])
+        else {
             preconditionFailure("a header that JSON cannot hold")
         }
         // One object of both: drop the first's closing and the second's opening brace.
@@ -46,14 +47,19 @@ package enum Safetensors {
         return bytes
     }
 
-    package static func read(_ path: String) throws(LogitError) -> (tensors: [String: Tensor], metadata: [String: String]) {
+    package static func read(_ path: String) throws(LogitError) -> (
+        tensors: [String: Tensor], metadata: [String: String]
+    ) {
         let bytes = try Files.read(path)
         func damaged(_ reason: String) -> LogitError {
-            LogitError(.corrupt, "\(path) is no safetensors file of a defender (\(reason)); put back a copy, or train again")
+            LogitError(
+                .corrupt, "\(path) is no safetensors file of a defender (\(reason)); put back a copy, or train again")
         }
         guard bytes.count > 8 else { throw damaged("it is too short") }
         let length = bytes.withUnsafeBytes { UInt64(littleEndian: $0.loadUnaligned(as: UInt64.self)) }
-        guard length <= UInt64(headerLimit), Int(length) <= bytes.count - 8 else { throw damaged("its header is too long") }
+        guard length <= UInt64(headerLimit), Int(length) <= bytes.count - 8 else {
+            throw damaged("its header is too long")
+        }
         let header = Data(bytes[8..<8 + Int(length)])
         let start = 8 + Int(length)
         var found: [String: Tensor] = [:]
@@ -76,7 +82,8 @@ package enum Safetensors {
                 else { throw damaged("tensor \(name) does not fit") }
                 let values = [Float](unsafeUninitializedCapacity: size.0) { buffer, filled in
                     bytes.withUnsafeBytes { raw in
-                        let source = UnsafeRawBufferPointer(rebasing: raw[(start + entry.dataOffsets[0])..<(start + entry.dataOffsets[1])])
+                        let source = UnsafeRawBufferPointer(
+                            rebasing: raw[(start + entry.dataOffsets[0])..<(start + entry.dataOffsets[1])])
                         UnsafeMutableRawBufferPointer(buffer).copyMemory(from: source)
                     }
                     filled = size.0

@@ -33,18 +33,23 @@ package final class Trainer {
         try options.check()
         folder = StoredDefender.folder(corpus.layout, name)
         if !resume, Files.exists(Checkpoint.path(folder)) {
-            throw LogitError(.usage, "defender \(name) exists already; choose another name, or go on with it by --resume")
+            throw LogitError(
+                .usage, "defender \(name) exists already; choose another name, or go on with it by --resume")
         }
         if resume, !Files.exists(Checkpoint.path(folder)) {
-            throw LogitError(.notFound, "there is no checkpoint of a defender \(name) to resume; train it without --resume")
+            throw LogitError(
+                .notFound, "there is no checkpoint of a defender \(name) to resume; train it without --resume")
         }
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: threads)
         var sampling = SamplerOptions()
-        (sampling.cleanProbability, sampling.batchRowCount, sampling.seed) = (options.cleanProbability, options.batch, options.seed)
+        (sampling.cleanProbability, sampling.batchRowCount, sampling.seed) = (
+            options.cleanProbability, options.batch, options.seed
+        )
         (sampling.failedTwins, sampling.invalidTwins) = (options.failedTwins, options.invalidTwins)
         sampler = try Sampler(
-            corpusRoot: corpus.root, manifest: manifest, dataset: split.dataset, split: split.split, network: network.name,
+            corpusRoot: corpus.root, manifest: manifest, dataset: split.dataset, split: split.split,
+            network: network.name,
             attacks: attacks, selection: selection, options: sampling)
         net = try DefenderNet(options.net(classCount: sampler.classCount))
         descriptor = DefenderDescriptor(
@@ -69,7 +74,8 @@ package final class Trainer {
     ///   - batchDone: called with (epoch, batches done, batches an epoch, mean loss so far).
     ///   - shouldStop: polled between batches; true throws `cancelled` and keeps the last finished epoch.
     package func run(
-        batchDone: (Int, Int, Int, Double) -> Void, epochDone: (DefenderDescriptor.Epoch) -> Void, shouldStop: () -> Bool
+        batchDone: (Int, Int, Int, Double) -> Void, epochDone: (DefenderDescriptor.Epoch) -> Void,
+        shouldStop: () -> Bool
     ) throws(LogitError) {
         while descriptor.epochsDone < descriptor.options.epochs {
             let epoch = descriptor.epochsDone
@@ -87,7 +93,8 @@ package final class Trainer {
                         .cancelled,
                         epoch == 0
                             ? "stopped in the first epoch; nothing is kept"
-                            : "stopped; the checkpoint after epoch \(epoch) is kept, and the same command with --resume goes on from it")
+                            : "stopped; the checkpoint after epoch \(epoch) is kept, and the same command with --resume goes on from it"
+                    )
                 }
             }
             let accuracy = try validate()
@@ -133,14 +140,16 @@ package final class Trainer {
             let detail = first.0 == "options" ? "" : " (\(first.1), now \(first.2))"
             throw LogitError(
                 .stale,
-                "defender \(was.name) was trained with another \(first.0)\(detail); resume it with the same --at and options, or train under another name")
+                "defender \(was.name) was trained with another \(first.0)\(detail); resume it with the same --at and options, or train under another name"
+            )
         }
         let options = descriptor.options
         descriptor = was
         descriptor.options = options
         for (part, values) in zip([DefenderNet.Part.parameters, .firstMoments, .secondMoments], saved.parts) {
             guard values.count == net.parameterCount else {
-                throw LogitError(.corrupt, "the checkpoint of defender \(was.name) has another size; train again under another name")
+                throw LogitError(
+                    .corrupt, "the checkpoint of defender \(was.name) has another size; train again under another name")
             }
             try net.set(part, values)
         }

@@ -33,7 +33,9 @@ package final class ImageSet: Sendable {
 
     /// - Parameter classNames: the names in class order, where the folders do not say them all; nil: from the set itself.
     package static func open(_ path: String, classNames: [String]?) throws(LogitError) -> ImageSet {
-        guard Files.exists(path) else { throw LogitError(.notFound, "there is no file or folder \(path); check --images") }
+        guard Files.exists(path) else {
+            throw LogitError(.notFound, "there is no file or folder \(path); check --images")
+        }
         if Files.isDirectory(path) { return try ImageSet(folder: path, classNames) }
         if path.hasSuffix(".bin") { return try ImageSet(binary: path, classNames) }
         return try ImageSet(tar: path, classNames)
@@ -104,7 +106,8 @@ package final class ImageSet: Sendable {
             found = found.map { TarEntry(path: String($0.path.dropFirst(cut)), offset: $0.offset, size: $0.size) }
         }
         let byPath = Dictionary(found.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
-        let folders = Set(found.compactMap { $0.path.contains("/") ? $0.path.split(separator: "/").first.map(String.init) : nil })
+        let folders = Set(
+            found.compactMap { $0.path.contains("/") ? $0.path.split(separator: "/").first.map(String.init) : nil })
         let listing = try Listing(Array(byPath.keys), folders: Array(folders), root: path, classNames)
         kind = .tar
         self.path = path
@@ -157,7 +160,9 @@ private struct Listing {
         skippedCount = files.count - images.count
         guard !folders.isEmpty else {
             throw LogitError(
-                .badInput, "\(root) has no class folders; put the images of each class into a folder of its own, named by the class")
+                .badInput,
+                "\(root) has no class folders; put the images of each class into a folder of its own, named by the class"
+            )
         }
         let filled = Set(images.map { String($0.prefix { $0 != "/" }) })
         if let empty = folders.sorted(by: Listing.bytewise).first(where: { !filled.contains($0) }) {
@@ -165,7 +170,8 @@ private struct Listing {
                 .badInput, "the class folder \(empty) of \(root) holds no JPEG or PNG image; fill it or remove it")
         }
         classNames = given ?? folders.sorted(by: Listing.bytewise)
-        let index = Dictionary(classNames.enumerated().map { ($0.element, Int32($0.offset)) }, uniquingKeysWith: { first, _ in first })
+        let index = Dictionary(
+            classNames.enumerated().map { ($0.element, Int32($0.offset)) }, uniquingKeysWith: { first, _ in first })
         guard index.count == classNames.count else {
             throw LogitError(.badInput, "the class list names a class twice; name each class once")
         }
@@ -174,10 +180,14 @@ private struct Listing {
         for image in images {
             let folder = String(image.prefix { $0 != "/" })
             guard let label = index[folder] else {
-                throw LogitError(.badInput, "the folder \(folder) of \(root) is not in the class list; add it there or remove the folder")
+                throw LogitError(
+                    .badInput,
+                    "the folder \(folder) of \(root) is not in the class list; add it there or remove the folder")
             }
             if image.utf8.contains(where: { $0 < 0x20 }) {
-                throw LogitError(.badInput, "an image of \(root) has a control character in its name; rename \(image.debugDescription)")
+                throw LogitError(
+                    .badInput,
+                    "an image of \(root) has a control character in its name; rename \(image.debugDescription)")
             }
             entries.append(ImageEntry(id: image, label: label))
         }

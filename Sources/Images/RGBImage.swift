@@ -11,7 +11,8 @@ package struct RGBImage: Sendable, Equatable {
     /// Decodes a JPEG or PNG file; which of the two its first bytes tell.
     /// - Parameter name: for the error's sentence.
     package static func decode(_ bytes: [UInt8], name: String) throws(LogitError) -> RGBImage {
-        let decoder: (UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<image_rgb>?, UnsafeMutablePointer<CChar>?) -> Int32
+        let decoder:
+            (UnsafePointer<UInt8>?, Int, UnsafeMutablePointer<image_rgb>?, UnsafeMutablePointer<CChar>?) -> Int32
         if bytes.starts(with: [0xFF, 0xD8, 0xFF]) {
             decoder = image_decode_jpeg
         } else if bytes.starts(with: [0x89, 0x50, 0x4E, 0x47, 0x0D, 0x0A, 0x1A, 0x0A]) {

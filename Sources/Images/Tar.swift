@@ -22,7 +22,8 @@ enum Tar {
                 size <= bytes.count - position - 512
             else {
                 throw LogitError(
-                    .badInput, "\(archivePath) is no tar archive, or is damaged or cut short at byte \(position); make it again")
+                    .badInput,
+                    "\(archivePath) is no tar archive, or is damaged or cut short at byte \(position); make it again")
             }
             let start = position + 512
             let data = UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
@@ -91,7 +92,8 @@ enum Tar {
     private static func clean(_ name: String, _ archivePath: String) throws(LogitError) -> String {
         let parts = name.split(separator: "/").filter { $0 != "." }
         guard !name.hasPrefix("/"), !parts.contains(".."), !parts.isEmpty else {
-            throw LogitError(.badInput, "\(archivePath) holds a file with the path \(name); make it again with relative paths")
+            throw LogitError(
+                .badInput, "\(archivePath) holds a file with the path \(name); make it again with relative paths")
         }
         return parts.joined(separator: "/")
     }

@@ -68,7 +68,8 @@ private final class Scan: @unchecked Sendable {
     private var sizes: [Size?]
     private var failure: (ordinal: Int, error: LogitError)?
 
-    init(_ set: ImageSet, progress: @escaping @Sendable (Int, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool) {
+    init(_ set: ImageSet, progress: @escaping @Sendable (Int, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool)
+    {
         self.set = set
         self.progress = progress
         self.shouldStop = shouldStop

@@ -18,9 +18,11 @@ struct ImageSource: Sendable {
         } catch {
             throw LogitError(
                 error.code,
-                "the images of \(split.dataset)/\(split.split) cannot be read again: \(error.message)", cause: error.cause)
+                "the images of \(split.dataset)/\(split.split) cannot be read again: \(error.message)",
+                cause: error.cause)
         }
-        guard set.entries.count == images.count, zip(set.entries, images).allSatisfy({ $0.id == $1.id && $0.label == $1.label })
+        guard set.entries.count == images.count,
+            zip(set.entries, images).allSatisfy({ $0.id == $1.id && $0.label == $1.label })
         else {
             throw LogitError(
                 .stale,
@@ -51,7 +53,8 @@ struct ImageSource: Sendable {
                 )
             }
             values.withUnsafeMutableBufferPointer { all in
-                image.writePlanar(into: UnsafeMutableBufferPointer(rebasing: all[place * valueCount..<(place + 1) * valueCount]))
+                image.writePlanar(
+                    into: UnsafeMutableBufferPointer(rebasing: all[place * valueCount..<(place + 1) * valueCount]))
             }
         }
         return values

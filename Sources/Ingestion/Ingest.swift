@@ -29,7 +29,9 @@ package enum Ingest {
         let classifier = try openClassifier(request.network, corpus)
         var counter = ProgressCounter(total: wanted.count * works.count)
         for work in works {
-            var part = IngestReport.Part(attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0, computed: 0)
+            var part = IngestReport.Part(
+                attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0,
+                computed: 0)
             let plans = try plans(for: work, wanted, request, corpus, note: note)
             part.present = max(0, wanted.count - plans.reduce(0) { $0 + $1.ordinals.count })
             counter.add(part.present, computed: false)
@@ -48,7 +50,8 @@ package enum Ingest {
         report.seconds = now() - begun
         report.imagesPerSecond = Double(counter.computed) / max(report.seconds, 1e-9)
         let names = works.map(\.variant.canonical)
-        let message = "ingest \(request.split.dataset)/\(request.split.split) \(request.network.name) \(names.joined(separator: ","))"
+        let message =
+            "ingest \(request.split.dataset)/\(request.split.split) \(request.network.name) \(names.joined(separator: ","))"
         report.snapshot = try corpus.createSnapshot(message: message).id
         return report
     }
@@ -110,7 +113,9 @@ package enum Ingest {
                 )
             }
             guard !Set(left).isDisjoint(with: missing) else { continue }
-            note("taking up an interrupted ingest of \(work.variant): \(left.count) images left of its \(plan.ordinals.count)")
+            note(
+                "taking up an interrupted ingest of \(work.variant): \(left.count) images left of its \(plan.ordinals.count)"
+            )
             plans.append(plan)
             missing.removeAll(where: Set(left).contains)
         }
@@ -128,7 +133,9 @@ package enum Ingest {
         return max(blockRows, rows / blockRows * blockRows)
     }
 
-    private static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError) -> any Classifier {
+    private static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError)
+        -> any Classifier
+    {
         let path = try corpus.checkedModule(of: network)
         return try TorchScriptClassifier(
             path: path, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),

@@ -37,7 +37,9 @@ package struct IngestRequest: Sendable {
             ("--views", viewCount), ("--block", blockRows),
         ]
         for (option, value) in limits {
-            if let value, value < 1 { throw LogitError(.usage, "\(option) is \(value); give a whole number of at least 1") }
+            if let value, value < 1 {
+                throw LogitError(.usage, "\(option) is \(value); give a whole number of at least 1")
+            }
         }
         guard network.classCount == split.classNames.count else {
             throw LogitError(

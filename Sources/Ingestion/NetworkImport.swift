@@ -7,7 +7,8 @@ import Platform
 package enum NetworkImport {
     /// - Parameter input: `3x32x32`; nil: the size of the corpus's images where all have one, then 3x224x224.
     package static func run(
-        _ corpus: Corpus, name: String, module path: String, input: String?, mean: [Float]?, standardDeviation: [Float]?,
+        _ corpus: Corpus, name: String, module path: String, input: String?, mean: [Float]?,
+        standardDeviation: [Float]?,
         fold: Bool
     ) throws(LogitError) -> NetworkDescriptor {
         try Layout.check(name: name, of: "network")
@@ -20,15 +21,18 @@ package enum NetworkImport {
         let found = try NetworkProbe.inspect(
             path: path, candidates: candidates, mean: mean, standardDeviation: standardDeviation, fold: fold)
         if !splits.isEmpty, !splits.contains(where: { $0.classNames.count == found.classCount }) {
-            let expected = Set(splits.map { "\($0.dataset) has \($0.classNames.count)" }).sorted().joined(separator: ", ")
+            let expected = Set(splits.map { "\($0.dataset) has \($0.classNames.count)" }).sorted().joined(
+                separator: ", ")
             throw LogitError(
                 .badInput,
-                "\(path) has \(found.classCount) classes, but dataset \(expected); give a network for these classes, or add its dataset first")
+                "\(path) has \(found.classCount) classes, but dataset \(expected); give a network for these classes, or add its dataset first"
+            )
         }
         let descriptor = NetworkDescriptor(
             name: name, digest: Digest.hex(module), height: found.shape.height, width: found.shape.width,
             classCount: found.classCount, mean: mean, standardDeviation: standardDeviation,
-            blockRows: recommendedBlockRows(for: found.shape), fold: fold, source: Files.absolute(path), created: timestamp())
+            blockRows: recommendedBlockRows(for: found.shape), fold: fold, source: Files.absolute(path),
+            created: timestamp())
         try corpus.addNetwork(descriptor, module: module)
         return descriptor
     }
@@ -47,7 +51,9 @@ package enum NetworkImport {
         guard parts.count == 3, parts[0] == 3, let height = parts[1], let width = parts[2], (1...4096).contains(height),
             (1...4096).contains(width)
         else {
-            throw LogitError(.usage, "--input is \"\(input)\"; give 3xHEIGHTxWIDTH, for instance 3x32x32 (colour images, sides up to 4096)")
+            throw LogitError(
+                .usage,
+                "--input is \"\(input)\"; give 3xHEIGHTxWIDTH, for instance 3x32x32 (colour images, sides up to 4096)")
         }
         return [ImageShape(height: height, width: width)]
     }

@@ -161,7 +161,9 @@ struct Pipeline: Sendable {
         for block in plan.blocks(of: unit) {
             guard let rows = StagedBlock.read(path(block, of: unit)) else {
                 throw LogitError(
-                    .io, "a staged block of \(plan.variant), \(path(block, of: unit)), is gone or damaged; run the same command again")
+                    .io,
+                    "a staged block of \(plan.variant), \(path(block, of: unit)), is gone or damaged; run the same command again"
+                )
             }
             table.append(rows)
         }

@@ -28,7 +28,9 @@ enum StagedBlock {
 
     private static func encode(_ table: RowTable) -> [UInt8] {
         var writer = PayloadWriter()
-        writer.put([Int64(table.classCount), Int64(table.count), table.attack == nil ? 0 : 1, table.attack?.cost == nil ? 0 : 1])
+        writer.put([
+            Int64(table.classCount), Int64(table.count), table.attack == nil ? 0 : 1, table.attack?.cost == nil ? 0 : 1,
+        ])
         writer.put(table.logits)
         writer.put(table.ordinal)
         writer.put(table.label)
@@ -58,7 +60,8 @@ enum StagedBlock {
         else { return nil }
         (table.logits, table.ordinal, table.label, table.prediction) = (logits, ordinal, label, prediction)
         for _ in 0..<rows {
-            guard let count = reader.take(1, of: Int64.self), let name = reader.take(Int(count[0]), of: UInt8.self) else { return nil }
+            guard let count = reader.take(1, of: Int64.self), let name = reader.take(Int(count[0]), of: UInt8.self)
+            else { return nil }
             table.image.append(String(decoding: name, as: UTF8.self))
         }
         guard head[2] == 1 else { return table }

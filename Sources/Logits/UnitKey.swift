@@ -23,7 +23,8 @@ public struct UnitKey: Hashable, Sendable {
 
     public init(
         dataset: String, split: String, datasetDigest: String, network: String, networkDigest: String,
-        preprocessing: String, variant: Variant, view: Int, seed: UInt64, listDigest: String, firstPosition: Int, rowCount: Int
+        preprocessing: String, variant: Variant, view: Int, seed: UInt64, listDigest: String, firstPosition: Int,
+        rowCount: Int
     ) {
         self.dataset = dataset
         self.split = split
@@ -42,7 +43,8 @@ public struct UnitKey: Hashable, Sendable {
     /// One line that determines the key: what digests cover and trees sort by. Fields are separated by U+001F.
     public var canonicalText: String {
         [
-            dataset, split, datasetDigest, network, networkDigest, preprocessing, variant.canonical, variant.parametersJSON,
+            dataset, split, datasetDigest, network, networkDigest, preprocessing, variant.canonical,
+            variant.parametersJSON,
             String(view), String(seed), listDigest, String(firstPosition), String(rowCount),
         ].joined(separator: "\u{1F}")
     }

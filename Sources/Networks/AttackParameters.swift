@@ -15,7 +15,9 @@ package struct ParameterDefinition: Sendable {
             case .word(let value): return value
             case .number(let value):
                 let levels = (value * 255).rounded()
-                if value != 0, levels != 0, levels / 255 == value, levels.magnitude < 1e6 { return "\(Int(levels))/255" }
+                if value != 0, levels != 0, levels / 255 == value, levels.magnitude < 1e6 {
+                    return "\(Int(levels))/255"
+                }
                 return value == value.rounded() && value.magnitude < 1e15 ? String(Int(value)) : "\(value)"
             }
         }
@@ -64,7 +66,8 @@ package struct ParameterDefinition: Sendable {
         guard range.contains(value) else {
             throw LogitError(
                 .usage,
-                "\(attack): \(name) is \(text), outside \(bound(range.lowerBound)) to \(bound(range.upperBound)); give a value in that range")
+                "\(attack): \(name) is \(text), outside \(bound(range.lowerBound)) to \(bound(range.upperBound)); give a value in that range"
+            )
         }
         guard case .whole = preset else { return .number(value) }
         guard value == value.rounded() else {
@@ -81,7 +84,9 @@ package struct ParameterDefinition: Sendable {
         switch parts.count {
         case 1: return Double(String(parts[0]))
         case 2:
-            guard let top = Double(String(parts[0])), let bottom = Double(String(parts[1])), bottom != 0 else { return nil }
+            guard let top = Double(String(parts[0])), let bottom = Double(String(parts[1])), bottom != 0 else {
+                return nil
+            }
             return top / bottom
         default: return nil
         }

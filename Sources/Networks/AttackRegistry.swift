@@ -34,23 +34,29 @@ package enum AttackRegistry {
         let parts = text.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
         let name = parts[0]
         if name == "clean" {
-            guard parts.count == 1 else { throw LogitError(.usage, "clean takes no parameters, so \"\(text)\" means nothing; give clean") }
+            guard parts.count == 1 else {
+                throw LogitError(.usage, "clean takes no parameters, so \"\(text)\" means nothing; give clean")
+            }
             return AttackChoice(variant: .clean, attacker: nil)
         }
         let definition = try definition(name)
         var values = Dictionary(uniqueKeysWithValues: definition.parameters.map { ($0.name, $0.preset) })
         if let label, values["label"] != nil { values["label"] = .word(label.rawValue) }
         var given: Set<String> = []
-        for setting in parts.count > 1 ? parts[1].split(separator: ",", omittingEmptySubsequences: false).map(String.init) : [] {
+        for setting in parts.count > 1
+            ? parts[1].split(separator: ",", omittingEmptySubsequences: false).map(String.init) : []
+        {
             let pair = setting.split(separator: "=", maxSplits: 1, omittingEmptySubsequences: false).map(String.init)
             guard pair.count == 2 else {
-                throw LogitError(.usage, "\(name): \"\(setting)\" is no setting; write parameter=value, for instance epsilon=8/255")
+                throw LogitError(
+                    .usage, "\(name): \"\(setting)\" is no setting; write parameter=value, for instance epsilon=8/255")
             }
             guard let parameter = definition.parameters.first(where: { $0.name == pair[0] }) else {
                 let known = definition.parameters.map(\.name)
                 throw LogitError(
                     .usage,
-                    "\(name) has no parameter \(pair[0]); did you mean \(nearest(pair[0], known))? It has \(known.joined(separator: ", "))")
+                    "\(name) has no parameter \(pair[0]); did you mean \(nearest(pair[0], known))? It has \(known.joined(separator: ", "))"
+                )
             }
             guard given.insert(pair[0]).inserted else {
                 throw LogitError(.usage, "\(name): \(pair[0]) is given twice; give it once")
@@ -68,14 +74,17 @@ package enum AttackRegistry {
             let names = ["clean"] + all.map(\.name)
             throw LogitError(
                 .usage,
-                "there is no attack \"\(name)\"; did you mean \(nearest(name, names))? There is \(names.joined(separator: ", "))")
+                "there is no attack \"\(name)\"; did you mean \(nearest(name, names))? There is \(names.joined(separator: ", "))"
+            )
         }
         return definition
     }
 
     /// The bare name for the preset, else with the parameters that differ from it, sorted.
     private static func canonical(_ definition: AttackDefinition, _ parameters: AttackParameters) -> String {
-        let differing = definition.parameters.filter { parameters.values[$0.name] != $0.preset }.sorted { $0.name < $1.name }
+        let differing = definition.parameters.filter { parameters.values[$0.name] != $0.preset }.sorted {
+            $0.name < $1.name
+        }
         guard !differing.isEmpty else { return definition.name }
         let settings = differing.map { "\($0.name)=\((parameters.values[$0.name] ?? $0.preset).text)" }
         return "\(definition.name):\(settings.joined(separator: ","))"

@@ -89,7 +89,8 @@ package final class TorchScriptClassifier: Classifier {
                 images, shape(count), labels: labels, classCount: classCount, logits: &logits, gradient: &gradient)
         case .cotangent(let cotangent):
             try module.cotangentGradient(
-                images, shape(count), cotangent: cotangent, classCount: classCount, logits: &logits, gradient: &gradient)
+                images, shape(count), cotangent: cotangent, classCount: classCount, logits: &logits, gradient: &gradient
+            )
         }
     }
 

@@ -30,7 +30,8 @@ struct Judge {
     mutating func check(_ logits: [Float], _ gradient: [Float], _ size: Int) {
         for image in labels.indices where !isInvalid[image] {
             let slope = gradient[image * size..<(image + 1) * size]
-            isInvalid[image] = !isUsable(slope) || !logits[image * classes..<(image + 1) * classes].allSatisfy(\.isFinite)
+            isInvalid[image] =
+                !isUsable(slope) || !logits[image * classes..<(image + 1) * classes].allSatisfy(\.isFinite)
         }
     }
 

@@ -49,11 +49,13 @@ package enum NetworkProbe {
         try module.logits(images, batch, classCount: classCount, into: &first)
         try module.logits(images, batch, classCount: classCount, into: &second)
         guard first.allSatisfy(\.isFinite) else {
-            throw LogitError(.badInput, "\(module.path) gives NaN or infinite logits; check its weights and normalisation")
+            throw LogitError(
+                .badInput, "\(module.path) gives NaN or infinite logits; check its weights and normalisation")
         }
         guard first == second else {
             throw LogitError(
-                .badInput, "\(module.path) gives other logits at each run, so it holds randomness; export it in eval mode")
+                .badInput,
+                "\(module.path) gives other logits at each run, so it holds randomness; export it in eval mode")
         }
         var gradient = [Float](repeating: 0, count: batch.valueCount)
         try module.crossEntropyGradient(

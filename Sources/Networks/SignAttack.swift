@@ -86,7 +86,8 @@ struct SignAttack: Attacker {
         var momentum = [Float](repeating: 0, count: isMomentum ? clean.count : 0)
         for step in 0..<steps {
             try classifier.gradient(
-                images, count: block.count, of: .crossEntropy(labels: outcome.attacked ?? block.labels), logits: &logits,
+                images, count: block.count, of: .crossEntropy(labels: outcome.attacked ?? block.labels),
+                logits: &logits,
                 gradient: &gradient)
             if firstPassIsClean && step == 0 { outcome.before(logits) }
             outcome.check(logits, gradient, size)
@@ -125,7 +126,9 @@ struct SignAttack: Attacker {
                     var sum = 0.0
                     for index in first..<first + size { sum += Double(gradient[index].magnitude) }
                     let scale = 1 / max(1e-12, Float(sum / Double(size)))
-                    for index in first..<first + size { momentum[index] = decay * momentum[index] + gradient[index] * scale }
+                    for index in first..<first + size {
+                        momentum[index] = decay * momentum[index] + gradient[index] * scale
+                    }
                 }
             }
         }

@@ -43,12 +43,15 @@ public enum Files {
         }
         let size = Int(info.st_size)
         guard size <= limit else {
-            throw LogitError(.badInput, "\(path) has \(size) bytes, more than the limit of \(limit); it is not what it should be")
+            throw LogitError(
+                .badInput, "\(path) has \(size) bytes, more than the limit of \(limit); it is not what it should be")
         }
         var bytes = [UInt8](repeating: 0, count: size)
         var offset = 0
         while offset < size {
-            let got = bytes.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress! + offset, size - offset, off_t(offset)) }
+            let got = bytes.withUnsafeMutableBytes {
+                pread(descriptor, $0.baseAddress! + offset, size - offset, off_t(offset))
+            }
             if got < 0 && errno == EINTR { continue }
             guard got > 0 else {
                 if got == 0 { throw LogitError(.io, "\(path) became shorter while it was read; try again") }

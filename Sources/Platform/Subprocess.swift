@@ -7,7 +7,9 @@ public enum Subprocess {
     ///   - arguments: the program's name, looked up in PATH, and its arguments.
     ///   - package: the Debian package that has the program, for the error's remedy.
     /// - Returns: the exit status and what it wrote to standard error.
-    public static func run(_ arguments: [String], package: String, input: String) throws(LogitError) -> (status: Int32, errors: String) {
+    public static func run(_ arguments: [String], package: String, input: String) throws(LogitError) -> (
+        status: Int32, errors: String
+    ) {
         let program = arguments[0]
         let stdin = try makePipe()
         let stderr: (read: Int32, write: Int32)

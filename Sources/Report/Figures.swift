@@ -58,6 +58,8 @@ package enum Figures {
 
     /// A gnuplot string: in single quotes, where only the quote itself is special.
     private static func quoted(_ text: String) -> String {
-        "'" + text.filter { !$0.isNewline }.split(separator: "'", omittingEmptySubsequences: false).joined(separator: "''") + "'"
+        "'"
+            + text.filter { !$0.isNewline }.split(separator: "'", omittingEmptySubsequences: false).joined(
+                separator: "''") + "'"
     }
 }

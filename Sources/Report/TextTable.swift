@@ -18,7 +18,9 @@ package struct TextTable: Sendable {
         for row in rows {
             for (column, cell) in row.enumerated() { widths[column] = max(widths[column], cell.count) }
         }
-        let right = headings.indices.map { column in !rows.isEmpty && rows.allSatisfy { TextTable.isNumeric($0[column]) } }
+        let right = headings.indices.map { column in
+            !rows.isEmpty && rows.allSatisfy { TextTable.isNumeric($0[column]) }
+        }
         func line(_ cells: [String]) -> String {
             let padded = cells.enumerated().map { column, cell in
                 let gap = String(repeating: " ", count: widths[column] - cell.count)
@@ -34,7 +36,8 @@ package struct TextTable: Sendable {
     package var csv: String {
         func field(_ cell: String) -> String {
             cell.contains { $0 == "," || $0 == "\"" || $0.isNewline }
-                ? "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\"" : cell
+                ? "\"" + cell.split(separator: "\"", omittingEmptySubsequences: false).joined(separator: "\"\"") + "\""
+                : cell
         }
         return ([headings] + rows).map { $0.map(field).joined(separator: ",") }.joined(separator: "\n")
     }

@@ -23,7 +23,9 @@ struct PairIndex: Sendable {
         corpusRoot: String, manifest: SnapshotManifest, dataset: String, split: String, network: String,
         attacks: [String], view: Int, selection: SelectionFile?, options: SamplerOptions
     ) throws(LogitError) {
-        let subject = manifest.shards.filter { $0.key.dataset == dataset && $0.key.split == split && $0.key.network == network }
+        let subject = manifest.shards.filter {
+            $0.key.dataset == dataset && $0.key.split == split && $0.key.network == network
+        }
         let chosen = try PairIndex.choose(subject, attacks, view, "\(network) over \(dataset)/\(split)", manifest)
         var readers: [ShardReader] = []
         var tables: [[Int64: Place]] = []
@@ -33,10 +35,12 @@ struct PairIndex: Sendable {
             for entry in entries {
                 let reader = try PairIndex.open(entry, corpusRoot, verifyEvery: options.verifyEvery)
                 for (row, ordinal) in reader.columns.ordinal.enumerated() {
-                    guard table.updateValue(Place(shard: Int32(readers.count), row: Int32(row)), forKey: ordinal) == nil else {
+                    guard table.updateValue(Place(shard: Int32(readers.count), row: Int32(row)), forKey: ordinal) == nil
+                    else {
                         throw LogitError(
                             .corrupt,
-                            "snapshot \(manifest.id.prefix(12)) holds image \(reader.columns.image[row]) twice for \(entry.key.variant); run logit verify")
+                            "snapshot \(manifest.id.prefix(12)) holds image \(reader.columns.image[row]) twice for \(entry.key.variant); run logit verify"
+                        )
                     }
                 }
                 statuses[readers.count] = reader.columns.attack?.status
@@ -116,13 +120,15 @@ struct PairIndex: Sendable {
             reader.classCount == entry.classCount
         else {
             throw LogitError(
-                .stale, "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
+                .stale,
+                "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
         }
         return reader
     }
 
     private static func check(_ selection: SelectionFile, _ key: UnitKey) throws(LogitError) {
-        guard selection.dataset == key.dataset, selection.split == key.split, selection.datasetDigest == key.datasetDigest
+        guard selection.dataset == key.dataset, selection.split == key.split,
+            selection.datasetDigest == key.datasetDigest
         else {
             throw LogitError(
                 .usage,

@@ -42,7 +42,8 @@ package final class Sampler: Sendable {
     ) throws(LogitError) {
         try options.check()
         guard !attacks.isEmpty, Set(attacks).count == attacks.count, !attacks.contains("clean") else {
-            throw LogitError(.usage, "--attack needs one or more attacks beside clean, each once, for instance --attack pgd")
+            throw LogitError(
+                .usage, "--attack needs one or more attacks beside clean, each once, for instance --attack pgd")
         }
         self.options = options
         self.attacks = attacks
@@ -87,7 +88,8 @@ package final class Sampler: Sendable {
     }
 
     fileprivate func read(_ batch: Int, order: [Int32], epoch: Int) throws(LogitError) -> Batch {
-        let images = order[batch * options.batchRowCount..<min(order.count, (batch + 1) * options.batchRowCount)].map(Int.init)
+        let images = order[batch * options.batchRowCount..<min(order.count, (batch + 1) * options.batchRowCount)].map(
+            Int.init)
         let variants = images.map { variant($0, epoch) }
         var labels: [Int32] = []
         labels.reserveCapacity(images.count)
@@ -102,7 +104,8 @@ package final class Sampler: Sendable {
                     let source = index.places[variants[place]][image]
                     try index.readers[Int(source.shard)].copyLogits(
                         row: Int(source.row),
-                        into: UnsafeMutableBufferPointer(rebasing: buffer[place * classCount..<(place + 1) * classCount]))
+                        into: UnsafeMutableBufferPointer(
+                            rebasing: buffer[place * classCount..<(place + 1) * classCount]))
                 }
                 filled = buffer.count
             } catch { failure = error }

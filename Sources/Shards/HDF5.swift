@@ -7,7 +7,9 @@ struct Handle: ~Copyable {
     private let close: @convention(c) (hid_t) -> herr_t
 
     /// - Parameter what: the operation and file, for the sentence of the error.
-    init(_ id: hid_t, _ close: @escaping @convention(c) (hid_t) -> herr_t, or error: @autoclosure () -> LogitError) throws(LogitError) {
+    init(_ id: hid_t, _ close: @escaping @convention(c) (hid_t) -> herr_t, or error: @autoclosure () -> LogitError)
+        throws(LogitError)
+    {
         guard id >= 0 else { throw error() }
         self.id = id
         self.close = close

@@ -13,7 +13,8 @@ package struct ShardEntry: Codable, Sendable, Equatable {
     package var fileDigest: String
     package var fileBytes: Int
 
-    package init(path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int) {
+    package init(path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int)
+    {
         self.path = path
         self.key = key
         self.classCount = classCount
@@ -194,7 +195,8 @@ package enum Manifests {
         } catch let error as LogitError {
             throw error
         } catch {
-            throw LogitError(.corrupt, "\(path) is damaged or not what it should be; put back a copy of it", cause: "\(error)")
+            throw LogitError(
+                .corrupt, "\(path) is damaged or not what it should be; put back a copy of it", cause: "\(error)")
         }
     }
 

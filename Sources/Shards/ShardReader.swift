@@ -89,7 +89,8 @@ package final class ShardReader: @unchecked Sendable {
                 for (place, row) in rows.enumerated() {
                     try copyLogits(
                         row: row,
-                        into: UnsafeMutableBufferPointer(rebasing: buffer[place * classCount..<(place + 1) * classCount]))
+                        into: UnsafeMutableBufferPointer(
+                            rebasing: buffer[place * classCount..<(place + 1) * classCount]))
                 }
                 filled = buffer.count
             } catch { failure = error }
@@ -143,7 +144,9 @@ package final class ShardReader: @unchecked Sendable {
         else { throw failure }
         let decoded = withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { stored in
             var mask: UInt32 = 0
-            guard H5Dread_chunk(logits.id, lc_default(), start, &mask, stored.baseAddress) >= 0, mask == 0 else { return false }
+            guard H5Dread_chunk(logits.id, lc_default(), start, &mask, stored.baseAddress) >= 0, mask == 0 else {
+                return false
+            }
             return ZstdChunks.decode(UnsafeRawBufferPointer(stored), into: output)
         }
         guard decoded else { throw failure }

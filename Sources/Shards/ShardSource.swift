@@ -10,7 +10,8 @@ struct ShardSource: ~Copyable {
 
     init(_ path: String) throws(LogitError) {
         let size = try Files.size(path)
-        let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: ShardSource.damaged(path, "HDF5 is out of memory"))
+        let access = try Handle(
+            H5Pcreate(lc_file_access()), H5Pclose, or: ShardSource.damaged(path, "HDF5 is out of memory"))
         _ = H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110)
         let opened = try Handle(
             H5Fopen(path, lc_read_only(), access.id), H5Fclose,
@@ -27,7 +28,8 @@ struct ShardSource: ~Copyable {
     private static func damaged(_ path: String, _ reason: String) -> LogitError {
         LogitError(
             .corrupt,
-            "shard \(path) is damaged or no shard (\(reason)); put back a copy, or run logit repair and ingest its rows again")
+            "shard \(path) is damaged or no shard (\(reason)); put back a copy, or run logit repair and ingest its rows again"
+        )
     }
 
     // MARK: Attributes
@@ -120,7 +122,9 @@ struct ShardSource: ~Copyable {
         return (table, try column("checksum", .uint64, rows, UInt64(0)))
     }
 
-    private func column<Value: BitwiseCopyable>(_ name: String, _ type: ElementType, _ rows: Int, _ zero: Value) throws(LogitError) -> [Value] {
+    private func column<Value: BitwiseCopyable>(_ name: String, _ type: ElementType, _ rows: Int, _ zero: Value)
+        throws(LogitError) -> [Value]
+    {
         let dataset = try open(dataset: name)
         guard try extent(name, rank: 1) == [rows] else { throw damaged("/\(name) has not \(rows) entries") }
         try refuse(beyondFile: rows * MemoryLayout<Value>.stride, name)
@@ -143,7 +147,9 @@ struct ShardSource: ~Copyable {
         try refuse(beyondFile: rows * width, "image")
         let memory = try stringType(width, damaged("/image"))
         var bytes = [UInt8](repeating: 0, count: rows * width)
-        guard H5Dread(dataset.id, memory.id, 0, 0, lc_default(), &bytes) >= 0 else { throw damaged("/image cannot be read") }
+        guard H5Dread(dataset.id, memory.id, 0, 0, lc_default(), &bytes) >= 0 else {
+            throw damaged("/image cannot be read")
+        }
         var names: [String] = []
         names.reserveCapacity(rows)
         for row in 0..<rows {
@@ -158,7 +164,9 @@ struct ShardSource: ~Copyable {
     func logits(_ header: ShardHeader, _ codec: Codec) throws(LogitError) -> LogitsDataset {
         let dataset = try open(dataset: "logits")
         let (rows, classes) = (header.key.rowCount, header.classCount)
-        guard try extent("logits", rank: 2) == [rows, classes] else { throw damaged("/logits is not \(rows) × \(classes)") }
+        guard try extent("logits", rank: 2) == [rows, classes] else {
+            throw damaged("/logits is not \(rows) × \(classes)")
+        }
         let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, or: damaged("/logits"))
         guard H5Tequal(stored.id, lc_file_float()) > 0 else { throw damaged("/logits has another type than float32") }
         let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/logits"))
@@ -181,7 +189,8 @@ struct ShardSource: ~Copyable {
     }
 
     private func open(dataset name: String) throws(LogitError) -> Handle {
-        try Handle(H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) is missing or cannot be read"))
+        try Handle(
+            H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) is missing or cannot be read"))
     }
 
     private func extent(_ name: String, rank: Int) throws(LogitError) -> [Int] {

@@ -29,7 +29,10 @@ private struct ShardFile {
 
     /// HDF5 hides errno behind its error stack; a full disk is by far the likeliest cause.
     private var failure: LogitError {
-        LogitError(.io, "cannot write the shard \(path); check that the disk has room and the folder can be written, then run again")
+        LogitError(
+            .io,
+            "cannot write the shard \(path); check that the disk has room and the folder can be written, then run again"
+        )
     }
 
     func write() throws(LogitError) {
@@ -85,7 +88,8 @@ private struct ShardFile {
     private func writeLogits(_ file: hid_t) throws(LogitError) {
         let (rows, classes) = (table.count, table.classCount)
         let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
-        guard H5Pset_obj_track_times(properties.id, false) >= 0, H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
+        guard H5Pset_obj_track_times(properties.id, false) >= 0,
+            H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
         else { throw failure }
         let chunkRows = min(ZstdChunks.rowsPerChunk, rows)
         if codec == .zstd {
@@ -133,7 +137,9 @@ private struct ShardFile {
         try attribute(status.id, "values", names)
     }
 
-    private func column<Value: BitwiseCopyable>(_ file: hid_t, _ name: String, _ type: ElementType, _ values: [Value]) throws(LogitError) {
+    private func column<Value: BitwiseCopyable>(_ file: hid_t, _ name: String, _ type: ElementType, _ values: [Value])
+        throws(LogitError)
+    {
         precondition(values.count == table.count, "column \(name) has another length")
         try store(file, name, type.stored, type.native) { H5Dwrite($0, $1, 0, 0, lc_default(), values) }
     }
@@ -141,7 +147,9 @@ private struct ShardFile {
     private func images(_ file: hid_t) throws(LogitError) {
         let longest = max(1, table.image.map(\.utf8.count).max() ?? 1)
         guard longest <= ShardLimits.imageNameBytes else {
-            throw LogitError(.badInput, "an image id has \(longest) bytes, more than \(ShardLimits.imageNameBytes); shorten the path")
+            throw LogitError(
+                .badInput, "an image id has \(longest) bytes, more than \(ShardLimits.imageNameBytes); shorten the path"
+            )
         }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(longest * table.count)

@@ -30,7 +30,9 @@ enum ZstdChunks {
         let size = values.count * 4
         guard ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(size) else { return false }
         return withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { shuffled in
-            guard ZSTD_decompress(shuffled.baseAddress, size, stored.baseAddress, stored.count) == size else { return false }
+            guard ZSTD_decompress(shuffled.baseAddress, size, stored.baseAddress, stored.count) == size else {
+                return false
+            }
             let count = values.count
             let p0 = shuffled.baseAddress!.assumingMemoryBound(to: UInt8.self)
             let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)

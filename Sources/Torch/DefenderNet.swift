@@ -28,10 +28,13 @@ package final class DefenderNet {
         let library = try TorchLibrary.shared()
         var stored = ctorch_mlp_options(
             classes: Int64(options.classCount), hidden: Int64(options.hidden), layers: Int64(options.layers),
-            dropout: options.dropout, learning_rate: options.learningRate, weight_decay: options.weightDecay, beta1: 0.9,
+            dropout: options.dropout, learning_rate: options.learningRate, weight_decay: options.weightDecay,
+            beta1: 0.9,
             beta2: 0.999, epsilon: 1e-8, seed: options.seed)
         var result: OpaquePointer?
-        try library.call { library.api.mlp_create(&stored, &result, $0) } failing: { reason in
+        try library.call {
+            library.api.mlp_create(&stored, &result, $0)
+        } failing: { reason in
             LogitError(.environment, "the defender cannot be made (\(reason)); take a smaller --hidden")
         }
         self.options = options
@@ -65,21 +68,27 @@ package final class DefenderNet {
         var corrected = [Float](repeating: 0, count: logits.count)
         let count = logits.count / options.classCount
         guard count > 0 else { return corrected }
-        try library.call { library.api.mlp_forward(handle, Int64(count), logits, &corrected, $0) } failing: {
+        try library.call {
+            library.api.mlp_forward(handle, Int64(count), logits, &corrected, $0)
+        } failing: {
             DefenderNet.failure($0)
         }
         return corrected
     }
 
     /// Corrected logits and vᵀ ∂g(z)/∂z for the cotangent v, dropout off.
-    package func gradient(_ logits: [Float], cotangent: [Float]) throws(LogitError) -> (corrected: [Float], gradient: [Float]) {
+    package func gradient(_ logits: [Float], cotangent: [Float]) throws(LogitError) -> (
+        corrected: [Float], gradient: [Float]
+    ) {
         precondition(logits.count == cotangent.count)
         var corrected = [Float](repeating: 0, count: logits.count)
         var gradient = corrected
         let count = Int64(logits.count / options.classCount)
         try library.call {
             library.api.mlp_gradient(handle, count, logits, cotangent, &corrected, &gradient, $0)
-        } failing: { DefenderNet.failure($0) }
+        } failing: {
+            DefenderNet.failure($0)
+        }
         return (corrected, gradient)
     }
 
@@ -88,18 +97,28 @@ package final class DefenderNet {
 
     package func values(_ part: Part) throws(LogitError) -> [Float] {
         var values = [Float](repeating: 0, count: parameterCount)
-        try library.call { library.api.mlp_get(handle, part.rawValue, &values, $0) } failing: { DefenderNet.failure($0) }
+        try library.call {
+            library.api.mlp_get(handle, part.rawValue, &values, $0)
+        } failing: {
+            DefenderNet.failure($0)
+        }
         return values
     }
 
     package func set(_ part: Part, _ values: [Float]) throws(LogitError) {
         precondition(values.count == parameterCount)
-        try library.call { library.api.mlp_set(handle, part.rawValue, values, $0) } failing: { DefenderNet.failure($0) }
+        try library.call {
+            library.api.mlp_set(handle, part.rawValue, values, $0)
+        } failing: {
+            DefenderNet.failure($0)
+        }
     }
 
     /// Writes a TorchScript file that maps [n, C] logits to [n, C] corrected logits.
     package func exportTorchScript(to path: String) throws(LogitError) {
-        try library.call { library.api.mlp_export(handle, path, $0) } failing: { reason in
+        try library.call {
+            library.api.mlp_export(handle, path, $0)
+        } failing: { reason in
             LogitError(.io, "cannot write \(path) (\(reason)); check the folder and its free space")
         }
     }

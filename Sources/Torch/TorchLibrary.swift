@@ -22,22 +22,29 @@ package final class TorchLibrary: @unchecked Sendable {
             let reason = dlerror().map { String(cString: $0) } ?? "unknown reason"
             throw LogitError(
                 .environment,
-                "cannot open \(path), which runs networks: \(reason); install libtorch-dev and build again (./tools/setup, swift build -c release)")
+                "cannot open \(path), which runs networks: \(reason); install libtorch-dev and build again (./tools/setup, swift build -c release)"
+            )
         }
         guard let symbol = dlsym(handle, "ctorch_api") else {
             throw LogitError(.environment, "\(path) is not LogitCorpus's library; build again (swift build -c release)")
         }
         typealias Entry = @convention(c) () -> UnsafePointer<ctorch_api_table>?
-        guard let table = unsafeBitCast(symbol, to: Entry.self)(), table.pointee.abi_version == UInt32(CTORCH_ABI_VERSION)
+        guard let table = unsafeBitCast(symbol, to: Entry.self)(),
+            table.pointee.abi_version == UInt32(CTORCH_ABI_VERSION)
         else {
-            throw LogitError(.environment, "\(path) is of another version than this program; build again (swift build -c release)")
+            throw LogitError(
+                .environment, "\(path) is of another version than this program; build again (swift build -c release)")
         }
         api = table.pointee
     }
 
     /// Fixes the threads of one operation (BLAS included) for this and every later call of any thread.
     package func configure(intraOpThreads: Int) throws(LogitError) {
-        try call { api.configure(Int32(intraOpThreads), $0) } failing: { LogitError(.environment, "LibTorch cannot start: \($0)") }
+        try call {
+            api.configure(Int32(intraOpThreads), $0)
+        } failing: {
+            LogitError(.environment, "LibTorch cannot start: \($0)")
+        }
     }
 
     /// JSON: library versions, BLAS kernel, instruction set, intra-op threads. What the last bits of a result depend on.

@@ -84,7 +84,11 @@ package final class TorchModule: @unchecked Sendable {
     package func outputDimensions(_ shape: BatchShape) throws(LogitError) -> [Int] {
         var rank: Int64 = 0
         var dimensions = [Int64](repeating: 0, count: 8)
-        try library.call { library.api.module_probe(handle, shape.c, &rank, &dimensions, $0) } failing: { self.failure($0) }
+        try library.call {
+            library.api.module_probe(handle, shape.c, &rank, &dimensions, $0)
+        } failing: {
+            self.failure($0)
+        }
         return dimensions[..<Int(rank)].map(Int.init)
     }
 
@@ -93,7 +97,9 @@ package final class TorchModule: @unchecked Sendable {
     ) throws(LogitError) {
         try library.call {
             library.api.module_logits(handle, shape.c, images, Int64(classCount), logits, $0)
-        } failing: { self.failure($0) }
+        } failing: {
+            self.failure($0)
+        }
     }
 
     /// Logits and the gradient of the summed cross-entropy of `labels` with respect to the images.
@@ -104,8 +110,11 @@ package final class TorchModule: @unchecked Sendable {
         precondition(labels.count == shape.count && labels.allSatisfy { $0 >= 0 && Int($0) < classCount })
         try library.call {
             library.api.module_gradient(
-                handle, shape.c, images, CTORCH_LOSS_CROSS_ENTROPY, labels, nil, Int64(classCount), logits, gradient, $0)
-        } failing: { self.failure($0) }
+                handle, shape.c, images, CTORCH_LOSS_CROSS_ENTROPY, labels, nil, Int64(classCount), logits, gradient, $0
+            )
+        } failing: {
+            self.failure($0)
+        }
     }
 
     /// Logits and vᵀ ∂logits/∂images for the cotangent v.
@@ -117,10 +126,13 @@ package final class TorchModule: @unchecked Sendable {
         try library.call {
             library.api.module_gradient(
                 handle, shape.c, images, CTORCH_LOSS_COTANGENT, nil, cotangent, Int64(classCount), logits, gradient, $0)
-        } failing: { self.failure($0) }
+        } failing: {
+            self.failure($0)
+        }
     }
 
     private func failure(_ reason: String) -> LogitError {
-        LogitError(.badInput, "\(path) cannot be run (\(reason)); check that it takes float32 images [n, 3, height, width]")
+        LogitError(
+            .badInput, "\(path) cannot be run (\(reason)); check that it takes float32 images [n, 3, height, width]")
     }
 }

@@ -66,7 +66,9 @@ struct AttackCommand: ParsableCommand {
                 attack: choice.variant.canonical, parameters: choice.variant.parametersJSON, definition: entry)
             output.print(
                 result,
-                text: "\(choice.variant.canonical): \(entry.summary)\nall parameters: \(choice.variant.parametersJSON)\n\n\(table.text)")
+                text:
+                    "\(choice.variant.canonical): \(entry.summary)\nall parameters: \(choice.variant.parametersJSON)\n\n\(table.text)"
+            )
         }
     }
 }

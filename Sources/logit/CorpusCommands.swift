@@ -51,9 +51,11 @@ struct Status: ParsableCommand {
             let key = unit.key
             let name = "\(key.dataset)\u{1F}\(key.split)\u{1F}\(key.network)\u{1F}\(key.variant)\u{1F}\(key.view)"
             let images = splits.first { $0.dataset == key.dataset && $0.split == key.split }?.imageCount ?? 0
-            var part = parts[name] ?? Result.Part(
-                dataset: key.dataset, split: key.split, network: key.network, attack: key.variant.canonical,
-                view: key.view, rows: 0, images: images, shards: 0, bytes: 0)
+            var part =
+                parts[name]
+                ?? Result.Part(
+                    dataset: key.dataset, split: key.split, network: key.network, attack: key.variant.canonical,
+                    view: key.view, rows: 0, images: images, shards: 0, bytes: 0)
             part.rows += key.rowCount
             part.shards += 1
             part.bytes += unit.fileBytes
@@ -61,7 +63,8 @@ struct Status: ParsableCommand {
         }
         let sorted = parts.sorted { $0.key < $1.key }.map(\.value)
         let result = Result(
-            id: corpus.descriptor.id, head: try corpus.headSnapshotID(), datasets: splits, networks: try corpus.networks(),
+            id: corpus.descriptor.id, head: try corpus.headSnapshotID(), datasets: splits,
+            networks: try corpus.networks(),
             defenders: try corpus.defenderNames(), parts: sorted)
         output.print(result, text: text(result))
     }
@@ -70,12 +73,17 @@ struct Status: ParsableCommand {
         var table = TextTable(["dataset", "split", "network", "attack", "view", "rows", "of images", "shards", "bytes"])
         for part in result.parts {
             table.add([
-                part.dataset, part.split, part.network, part.attack, "\(part.view)", part.rows.grouped, part.images.grouped,
+                part.dataset, part.split, part.network, part.attack, "\(part.view)", part.rows.grouped,
+                part.images.grouped,
                 "\(part.shards)", part.bytes.grouped,
             ])
         }
-        var lines = result.datasets.map { "dataset \($0.dataset)/\($0.split): \($0.imageCount.grouped) images, \($0.classNames.count) classes" }
-        lines += result.networks.map { "network \($0.name): \($0.preprocessing), \($0.classCount) classes, blocks of \($0.blockRows)" }
+        var lines = result.datasets.map {
+            "dataset \($0.dataset)/\($0.split): \($0.imageCount.grouped) images, \($0.classNames.count) classes"
+        }
+        lines += result.networks.map {
+            "network \($0.name): \($0.preprocessing), \($0.classCount) classes, blocks of \($0.blockRows)"
+        }
         lines += result.defenders.map { "defender \($0)" }
         lines.append(result.head.map { "head: snapshot \($0.prefix(12))" } ?? "no snapshot yet")
         return lines.joined(separator: "\n") + (result.parts.isEmpty ? "" : "\n\n" + table.text)
@@ -102,7 +110,9 @@ struct VerifyCommand: ParsableCommand {
                 + (report.problems.isEmpty ? "no problem found" : "\(report.problems.count) problems"))
         output.print(report, text: lines.joined(separator: "\n"))
         if let first = report.problems.first {
-            throw LogitError(.corrupt, report.problems.count == 1 ? first : "\(first) (and \(report.problems.count - 1) more problems)")
+            throw LogitError(
+                .corrupt,
+                report.problems.count == 1 ? first : "\(first) (and \(report.problems.count - 1) more problems)")
         }
     }
 }
@@ -123,10 +133,14 @@ struct RepairCommand: ParsableCommand {
         lines.append(
             "the catalogue is rebuilt: \(report.shards.grouped) shards, \(report.rows.grouped) rows, \(report.snapshots) snapshots, \(report.tags) tags, \(report.selections) selections, \(report.defenders) defenders, \(report.evaluations) evaluations"
         )
-        if !report.setAside.isEmpty { lines.append("run the same logit ingest again to compute the rows that were set aside") }
+        if !report.setAside.isEmpty {
+            lines.append("run the same logit ingest again to compute the rows that were set aside")
+        }
         output.print(report, text: lines.joined(separator: "\n"))
         if !report.unreadable.isEmpty {
-            throw LogitError(.corrupt, "\(report.unreadable.count) files could not be taken in; they are named above and left as they are")
+            throw LogitError(
+                .corrupt,
+                "\(report.unreadable.count) files could not be taken in; they are named above and left as they are")
         }
     }
 }

@@ -11,7 +11,8 @@ struct DatasetCommand: ParsableCommand {
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(
-            abstract: "Add the images of one split; they stay where they are, and the corpus keeps their ids and digests.",
+            abstract:
+                "Add the images of one split; they stay where they are, and the corpus keeps their ids and digests.",
             discussion: """
                 A folder with one folder a class (JPEG, PNG), a tar of such a folder, or a CIFAR-10 binary file (.bin).
                 Example: logit dataset add corpus cifar10 --images test_batch.bin --split test
@@ -35,14 +36,17 @@ struct DatasetCommand: ParsableCommand {
             let skipped = report.skippedFiles > 0 ? "; \(report.skippedFiles) other files passed over" : ""
             output.print(
                 report,
-                text: "added \(report.dataset)/\(report.split): \(report.images.grouped) images \(size), \(report.classes) classes\(skipped)")
+                text:
+                    "added \(report.dataset)/\(report.split): \(report.images.grouped) images \(size), \(report.classes) classes\(skipped)"
+            )
         }
 
         private func classNames() throws -> [String]? {
             guard let classes else { return nil }
             let names = try Files.readText(classes, limit: 64 << 20).split(whereSeparator: \.isNewline).map(String.init)
             guard names.count >= 2 else {
-                throw LogitError(.badInput, "\(classes) names \(names.count) classes; give one name a line, two or more")
+                throw LogitError(
+                    .badInput, "\(classes) names \(names.count) classes; give one name a line, two or more")
             }
             return names
         }
@@ -67,7 +71,8 @@ struct NetworkCommand: ParsableCommand {
         @Option(help: "Input size, for instance 3x32x32.") var input: String?
         @Option(help: "R,G,B means, subtracted after the attacked image.") var mean: String?
         @Option(help: "R,G,B standard deviations, divided by after the means.") var std: String?
-        @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions when the module is loaded.") var fold = true
+        @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions when the module is loaded.") var fold =
+            true
         @OptionGroup var output: OutputOptions
 
         func run() throws {
@@ -77,15 +82,20 @@ struct NetworkCommand: ParsableCommand {
                 standardDeviation: try triple(std, "--std"), fold: fold)
             output.print(
                 report,
-                text: "added network \(name): input \(report.channels)x\(report.height)x\(report.width), \(report.classCount) classes, blocks of \(report.blockRows), digest \(report.digest.prefix(12))")
+                text:
+                    "added network \(name): input \(report.channels)x\(report.height)x\(report.width), \(report.classCount) classes, blocks of \(report.blockRows), digest \(report.digest.prefix(12))"
+            )
         }
 
         private func triple(_ text: String?, _ option: String) throws -> [Float]? {
             guard let text else { return nil }
             let values = text.split(separator: ",", omittingEmptySubsequences: false).map { Float(String($0)) }
-            guard values.count == 3, values.allSatisfy({ $0?.isFinite == true }), option != "--std" || values.allSatisfy({ $0! > 0 })
+            guard values.count == 3, values.allSatisfy({ $0?.isFinite == true }),
+                option != "--std" || values.allSatisfy({ $0! > 0 })
             else {
-                throw LogitError(.usage, "\(option) is \"\(text)\"; give three numbers for R, G and B, for instance 0.485,0.456,0.406")
+                throw LogitError(
+                    .usage,
+                    "\(option) is \"\(text)\"; give three numbers for R, G and B, for instance 0.485,0.456,0.406")
             }
             return values.compactMap { $0 }
         }

@@ -28,7 +28,9 @@ struct StatisticOptions: ParsableArguments {
     }
 
     func read(_ corpus: Corpus) throws -> Series {
-        guard (1...100_000).contains(bins) else { throw LogitError(.usage, "--bins is \(bins); give a whole number from 1 to 100000") }
+        guard (1...100_000).contains(bins) else {
+            throw LogitError(.usage, "--bins is \(bins); give a whole number from 1 to 100000")
+        }
         let network = try corpus.network(network)
         let split = try corpus.split(dataset: dataset, split: split, usual: "test")
         let chosen = try selection.map { try corpus.selection($0) }
@@ -68,7 +70,8 @@ extension StatisticOptions.Series {
 struct HistogramCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "histogram", abstract: "Histogram of a per-row statistic, several variants over the same edges.",
-        discussion: "Example: logit histogram corpus --network resnet20 --attack clean,pgd --statistic mean --plot out.svg")
+        discussion:
+            "Example: logit histogram corpus --network resnet20 --attack clean,pgd --statistic mean --plot out.svg")
 
     @Argument(help: "The corpus folder.") var corpus: String
     @OptionGroup var options: StatisticOptions
@@ -96,22 +99,28 @@ struct HistogramCommand: ParsableCommand {
         let edges = histograms[0].histogram.edges
         if let plot {
             try Figures.histogram(
-                title: "\(series.network) over \(series.dataset)/\(series.split)", axis: "\(series.statistic) of the logits",
+                title: "\(series.network) over \(series.dataset)/\(series.split)",
+                axis: "\(series.statistic) of the logits",
                 series: histograms, to: plot)
             output.note("drew \(plot)")
         }
         let result = Result(
-            dataset: series.dataset, split: series.split, network: series.network, statistic: series.statistic, edges: edges,
-            variants: histograms.map { .init(attack: $0.name, rows: $0.histogram.counts.reduce(0, +), counts: $0.histogram.counts) },
+            dataset: series.dataset, split: series.split, network: series.network, statistic: series.statistic,
+            edges: edges,
+            variants: histograms.map {
+                .init(attack: $0.name, rows: $0.histogram.counts.reduce(0, +), counts: $0.histogram.counts)
+            },
             shareRose: series.rose)
         var table = TextTable(["from", "to"] + histograms.map(\.name))
         for bin in 0..<options.bins {
             table.add(
-                [edges[bin].formatted(4), edges[bin + 1].formatted(4)] + histograms.map { "\($0.histogram.counts[bin])" })
+                [edges[bin].formatted(4), edges[bin + 1].formatted(4)]
+                    + histograms.map { "\($0.histogram.counts[bin])" })
         }
         var text = table.text
         if let rose = series.rose, let share = rose.value {
-            text += "\n\n\(series.statistic) rose from \(histograms[0].name) to \(histograms[1].name) for \((100 * share).formatted(1)) % of \(rose.total) images"
+            text +=
+                "\n\n\(series.statistic) rose from \(histograms[0].name) to \(histograms[1].name) for \((100 * share).formatted(1)) % of \(rose.total) images"
         }
         output.print(result, text: text)
     }
@@ -154,7 +163,9 @@ struct BhattacharyyaCommand: ParsableCommand {
         for (place, first) in histograms.enumerated() {
             for second in histograms[(place + 1)...] {
                 guard let both = Bhattacharyya(first.histogram.counts, second.histogram.counts) else {
-                    throw LogitError(.badInput, "\(first.name) or \(second.name) has no finite \(series.statistic); choose another statistic")
+                    throw LogitError(
+                        .badInput,
+                        "\(first.name) or \(second.name) has no finite \(series.statistic); choose another statistic")
                 }
                 pairs.append(
                     Pair(

@@ -40,7 +40,8 @@ struct IngestCommand: ParsableCommand {
         let choices = try AttackRegistry.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
         var request = IngestRequest(
-            split: try opened.split(dataset: dataset, split: split), network: try opened.network(network), attacks: choices,
+            split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
+            attacks: choices,
             workerCount: workers ?? usableCoreCount())
         request.limit = limit
         request.perClass = perClass
@@ -60,10 +61,12 @@ struct IngestCommand: ParsableCommand {
         var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed"])
         for part in report.parts {
             table.add([
-                part.attack, "\(part.view)", part.images.grouped, part.present.grouped, part.resumed.grouped, part.computed.grouped,
+                part.attack, "\(part.view)", part.images.grouped, part.present.grouped, part.resumed.grouped,
+                part.computed.grouped,
             ])
         }
-        let summary = "\(report.seconds.formatted(1)) s, \(report.imagesPerSecond.formatted(0)) images/s; snapshot \(report.snapshot.prefix(12))"
+        let summary =
+            "\(report.seconds.formatted(1)) s, \(report.imagesPerSecond.formatted(0)) images/s; snapshot \(report.snapshot.prefix(12))"
         output.print(report, text: table.text + "\n\n" + summary)
     }
 }

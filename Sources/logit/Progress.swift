@@ -33,7 +33,8 @@ final class Progress: Sendable {
         var line = "\(label)  \(numbers)  \(time)"
         if isTerminal {
             let filled = 24 * done / total
-            line = "\r\u{1B}[K[\(String(repeating: "#", count: filled))\(String(repeating: ".", count: 24 - filled))] \(line)"
+            line =
+                "\r\u{1B}[K[\(String(repeating: "#", count: filled))\(String(repeating: ".", count: 24 - filled))] \(line)"
             if isLast { line += "\n" }
         } else {
             line += "\n"

@@ -76,7 +76,9 @@ struct Sample: ParsableCommand {
             network: try opened.network(mix.network).name, attacks: try mix.attacks(),
             selection: try mix.selection.map { try opened.selection($0) }, options: options)
         var result = Result()
-        (result.images, result.unpaired, result.skipped) = (sampler.imageCount, sampler.unpairedCount, sampler.skippedCount)
+        (result.images, result.unpaired, result.skipped) = (
+            sampler.imageCount, sampler.unpairedCount, sampler.skippedCount
+        )
         result.snapshot = manifest.id
         var digest = Digest()
         let progress = Progress("rows", quiet: output.quiet)
@@ -95,7 +97,8 @@ struct Sample: ParsableCommand {
         let share = result.rows > 0 ? 100 * Double(result.cleanRows) / Double(result.rows) : 0
         output.print(
             result,
-            text: "\(result.rows.grouped) rows in \(result.batches.grouped) batches, \(share.formatted(2)) % clean; \(result.unpaired) images without both rows and \(result.skipped) others left out\ndigest \(result.digest)"
+            text:
+                "\(result.rows.grouped) rows in \(result.batches.grouped) batches, \(share.formatted(2)) % clean; \(result.unpaired) images without both rows and \(result.skipped) others left out\ndigest \(result.digest)"
         )
     }
 }

@@ -41,7 +41,9 @@ struct SnapshotCommand: ParsableCommand {
         func run() throws {
             let opened = try Corpus(at: corpus, .writing)
             let snapshot = try opened.createSnapshot(message: message)
-            output.print(Entry(snapshot, tags: try opened.tags()), text: "snapshot \(snapshot.id.prefix(12)): \(snapshot.message)")
+            output.print(
+                Entry(snapshot, tags: try opened.tags()),
+                text: "snapshot \(snapshot.id.prefix(12)): \(snapshot.message)")
         }
     }
 
@@ -81,7 +83,8 @@ struct SnapshotCommand: ParsableCommand {
             let opened = try Corpus(at: corpus, .writing)
             let snapshot = try opened.tag(name, snapshot: at, replacing: force)
             output.print(
-                Entry(snapshot, tags: try opened.tags()), text: "\(name) names snapshot \(snapshot.id.prefix(12)): \(snapshot.message)")
+                Entry(snapshot, tags: try opened.tags()),
+                text: "\(name) names snapshot \(snapshot.id.prefix(12)): \(snapshot.message)")
         }
     }
 }
@@ -108,23 +111,33 @@ struct Select: ParsableCommand {
     }
 
     func run() throws {
-        guard perClass >= 1 else { throw LogitError(.usage, "--per-class is \(perClass); give a whole number of at least 1") }
+        guard perClass >= 1 else {
+            throw LogitError(.usage, "--per-class is \(perClass); give a whole number of at least 1")
+        }
         let opened = try Corpus(at: corpus, .writing)
         let network = try opened.network(correctBy)
         let chosen = try opened.split(dataset: dataset, split: split, usual: "test")
         let found = try opened.correctImages(of: chosen, by: network.name, perClass: perClass)
         guard !found.ordinals.isEmpty else {
-            throw LogitError(.badInput, "network \(network.name) gets no image of \(chosen.dataset)/\(chosen.split) right, so the selection would be empty; choose another network")
+            throw LogitError(
+                .badInput,
+                "network \(network.name) gets no image of \(chosen.dataset)/\(chosen.split) right, so the selection would be empty; choose another network"
+            )
         }
-        let provenance = "for each class the first \(perClass) images in ordinal order that \(network.name) (module \(network.digest.prefix(12))) gets right"
+        let provenance =
+            "for each class the first \(perClass) images in ordinal order that \(network.name) (module \(network.digest.prefix(12))) gets right"
         try opened.addSelection(
             SelectionFile(
-                formatVersion: 1, name: name, dataset: chosen.dataset, split: chosen.split, datasetDigest: chosen.digest,
+                formatVersion: 1, name: name, dataset: chosen.dataset, split: chosen.split,
+                datasetDigest: chosen.digest,
                 ordinals: found.ordinals, images: found.images, provenance: provenance, created: timestamp()))
         let result = Result(
             name: name, dataset: chosen.dataset, split: chosen.split, images: found.ordinals.count,
             classes: chosen.classNames.count)
         output.print(
-            result, text: "selection \(name): \(result.images.grouped) images of \(chosen.dataset)/\(chosen.split), \(provenance)")
+            result,
+            text:
+                "selection \(name): \(result.images.grouped) images of \(chosen.dataset)/\(chosen.split), \(provenance)"
+        )
     }
 }

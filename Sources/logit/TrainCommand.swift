@@ -43,12 +43,15 @@ struct Train: ParsableCommand {
         (options.cleanProbability, options.seed) = (mix.p, mix.seed)
         (options.failedTwins, options.invalidTwins) = (mix.failed, mix.invalid)
         let trainer = try Trainer(
-            opened, name: defender, manifest: try opened.snapshot(mix.at), split: split, network: try opened.network(mix.network),
+            opened, name: defender, manifest: try opened.snapshot(mix.at), split: split,
+            network: try opened.network(mix.network),
             attacks: try mix.attacks(), selection: try mix.selection.map { try opened.selection($0) },
             validation: others.first { $0.split == "test" } ?? others.first, options: options,
             threads: threads ?? usableCoreCount(), resume: resume)
         let counts = trainer.imageCounts
-        output.note("training \(defender) on \(counts.used.grouped) images (\(counts.unpaired) without both rows, \(counts.skipped) others left out)")
+        output.note(
+            "training \(defender) on \(counts.used.grouped) images (\(counts.unpaired) without both rows, \(counts.skipped) others left out)"
+        )
         var failure: (any Error)?
         do { try train(trainer) } catch { failure = error }
         if trainer.descriptor.epochsDone > 0 { try index() }
@@ -56,7 +59,9 @@ struct Train: ParsableCommand {
         let last = trainer.descriptor.history.last
         output.print(
             trainer.descriptor,
-            text: "defender \(defender): \(trainer.descriptor.epochsDone) epochs, last loss \((last?.loss ?? 0).formatted(4)); next: logit evaluate \(corpus) --defender \(defender)")
+            text:
+                "defender \(defender): \(trainer.descriptor.epochsDone) epochs, last loss \((last?.loss ?? 0).formatted(4)); next: logit evaluate \(corpus) --defender \(defender)"
+        )
     }
 
     private func train(_ trainer: Trainer) throws {
@@ -118,7 +123,9 @@ struct Evaluate: ParsableCommand {
         let opened = try Corpus(at: corpus, .writing)
         let stored = try StoredDefender(opened, defender)
         let chosen = try opened.split(dataset: dataset ?? stored.descriptor.dataset, split: split, usual: "test")
-        let attacks = try attack.map { try AttackRegistry.choices($0).map(\.variant.canonical) } ?? ["clean"] + stored.descriptor.attacks
+        let attacks =
+            try attack.map { try AttackRegistry.choices($0).map(\.variant.canonical) } ?? ["clean"]
+            + stored.descriptor.attacks
         let result = try Evaluation.run(
             opened, manifest: try opened.snapshot(at), split: chosen,
             network: try opened.network(network ?? stored.descriptor.network), attacks: attacks,
@@ -129,7 +136,9 @@ struct Evaluate: ParsableCommand {
             table.add(
                 [figure.attack, figure.rows.grouped] + cells(figure.undefended) + cells(figure.corrected))
         }
-        let over = "\(result.network) over \(result.dataset)/\(result.split)" + (result.selection.map { ", selection \($0)" } ?? "")
+        let over =
+            "\(result.network) over \(result.dataset)/\(result.split)"
+            + (result.selection.map { ", selection \($0)" } ?? "")
         output.print(result, text: "\(defender) on \(over)\n\n\(table.text)")
     }
 
@@ -141,7 +150,8 @@ struct Evaluate: ParsableCommand {
 
 struct DefenderCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "defender", abstract: "The defenders of a corpus.", subcommands: [List.self, Show.self, Export.self])
+        commandName: "defender", abstract: "The defenders of a corpus.",
+        subcommands: [List.self, Show.self, Export.self])
 
     struct List: ParsableCommand {
         static let configuration = CommandConfiguration(
@@ -155,7 +165,8 @@ struct DefenderCommand: ParsableCommand {
             var table = TextTable(["defender", "network", "attacks", "images", "hidden", "epochs", "loss", "snapshot"])
             for one in all {
                 table.add([
-                    one.name, one.network, one.attacks.joined(separator: ","), one.images.grouped, "\(one.options.hidden)",
+                    one.name, one.network, one.attacks.joined(separator: ","), one.images.grouped,
+                    "\(one.options.hidden)",
                     "\(one.epochsDone)/\(one.options.epochs)", (one.history.last?.loss ?? 0).formatted(4),
                     String(one.snapshot.prefix(12)),
                 ])
