@@ -8,8 +8,8 @@ func swift(_ name: String, _ dependencies: [Target.Dependency]) -> Target {
     .target(name: name, dependencies: dependencies, swiftSettings: strict)
 }
 
-func tests(_ subject: String, _ dependencies: [Target.Dependency]) -> Target {
-    .testTarget(name: "\(subject)Tests", dependencies: dependencies, swiftSettings: strict)
+func tests(_ subject: String, _ dependencies: [Target.Dependency], data: [String] = []) -> Target {
+    .testTarget(name: "\(subject)Tests", dependencies: dependencies, exclude: data, swiftSettings: strict)
 }
 
 let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
@@ -74,7 +74,23 @@ let package = Package(
                 "Sampling", "Defence", "Report", arguments,
             ], swiftSettings: strict),
 
+        // Tests mirror the sources; TestSupport is theirs alone.
+        .target(
+            name: "TestSupport",
+            dependencies: ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Ingestion"],
+            path: "Tests/TestSupport", swiftSettings: strict),
         tests("Logits", ["Logits"]),
+        tests("Torch", ["Logits", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests("Images", ["Logits", "Images", "TestSupport"], data: ["make_pictures.py", "Pictures"]),
+        tests("Shards", ["Logits", "Shards", "TestSupport"]),
+        tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests("Analysis", ["Analysis", "TestSupport"]),
+        tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
+        tests("Ingestion", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
+        tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
+        tests("Defence", ["Logits", "Torch", "Shards", "CorpusStore", "Defence", "TestSupport"]),
+        tests("Command", ["logit", "TestSupport"]),
+        tests("Tidy", ["TestSupport"]),
     ],
     cxxLanguageStandard: .cxx17
 )

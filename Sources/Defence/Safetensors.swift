@@ -9,6 +9,12 @@ package enum Safetensors {
         package let name: String
         package let shape: [Int]
         package let values: [Float]
+
+        package init(name: String, shape: [Int], values: [Float]) {
+            self.name = name
+            self.shape = shape
+            self.values = values
+        }
     }
 
     private struct Entry: Codable {

@@ -15,9 +15,13 @@ enum Tar {
         var entries: [TarEntry] = []
         var position = 0
         var longName: String?
+        var isEnded = false
         while position + 512 <= bytes.count {
             let header = UnsafeRawBufferPointer(rebasing: bytes[position..<position + 512])
-            if header.allSatisfy({ $0 == 0 }) { break }
+            if header.allSatisfy({ $0 == 0 }) {
+                isEnded = true
+                break
+            }
             guard checksumHolds(header), let size = number(header[124..<136]), size >= 0,
                 size <= bytes.count - position - 512
             else {
@@ -37,6 +41,10 @@ enum Tar {
             default: longName = nil
             }
             position = start + (size + 511) / 512 * 512
+        }
+        // An archive ends with a block of zeros: without it files may be missing.
+        guard isEnded else {
+            throw LogitError(.badInput, "\(archivePath) is no tar archive, or is cut short at its end; make it again")
         }
         return entries
     }

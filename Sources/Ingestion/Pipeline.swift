@@ -71,12 +71,10 @@ struct Pipeline: Sendable {
         let decoded = BoundedQueue<Decoded>(capacity: request.prefetch)
         let results = BoundedQueue<Finished>(capacity: request.workerCount * 2)
         let decoder = PlainThread { decode(blocks, into: decoded, failures: results) }
-        let workers = BoundedQueue<Bool>(capacity: request.workerCount)
-        for _ in 0..<request.workerCount {
+        let workers = (0..<request.workerCount).map { _ in
             PlainThread {
                 while let block = decoded.pop() { results.push(computed(block)) }
-                workers.push(true)
-            }.detach()
+            }
         }
         var failure: LogitError?
         var left = blocks.count
@@ -95,7 +93,7 @@ struct Pipeline: Sendable {
         decoded.close()
         results.close()
         decoder.join()
-        for _ in 0..<request.workerCount { _ = workers.pop() }
+        workers.forEach { $0.join() }
         if let failure { throw failure }
     }
 

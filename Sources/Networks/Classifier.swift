@@ -30,6 +30,11 @@ package struct NetworkIdentity: Sendable, Equatable {
     package let digest: String
     /// JSON: program, LibTorch, BLAS kernel, instruction set, intra-op threads, folding.
     package let softwareJSON: String
+
+    package init(digest: String, softwareJSON: String) {
+        self.digest = digest
+        self.softwareJSON = softwareJSON
+    }
 }
 
 /// A network f from images to logits, with gradients with respect to its input. Calls from several threads are allowed.

@@ -2,7 +2,7 @@ import Glibc
 
 /// A joinable pthread. Work that blocks in C (LibTorch, HDF5) or must survive a fork in a host process uses these, not
 /// tasks: Swift's cooperative pool has one thread a core and hangs in a forked child.
-public struct PlainThread: ~Copyable {
+public final class PlainThread: Sendable {
     private let handle: pthread_t
 
     /// Starts `body` on a thread with an 8 MiB stack.
@@ -24,7 +24,7 @@ public struct PlainThread: ~Copyable {
     }
 
     /// Waits for the end.
-    public consuming func join() { pthread_join(handle, nil) }
+    public func join() { pthread_join(handle, nil) }
 
     private final class Box: Sendable {
         let body: @Sendable () -> Void
@@ -32,27 +32,16 @@ public struct PlainThread: ~Copyable {
     }
 }
 
-/// Runs `body(0) … body(count − 1)`, each on a thread of its own (the last on the caller's), and waits for all.
-public func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
-    guard count > 1 else {
-        if count == 1 { body(0) }
-        return
-    }
-    let finished = BoundedQueue<Bool>(capacity: count)
-    for index in 0..<count - 1 {
-        let thread = PlainThread {
-            body(index)
-            finished.push(true)
-        }
-        thread.detach()
-    }
-    body(count - 1)
-    for _ in 0..<count - 1 { _ = finished.pop() }
-}
-
 extension PlainThread {
     /// Lets it run on its own.
-    public consuming func detach() { pthread_detach(handle) }
+    public func detach() { pthread_detach(handle) }
+}
+
+/// Runs `body(0) … body(count − 1)`, each on a thread of its own (the last on the caller's), and waits for all.
+public func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
+    let others = (0..<max(0, count - 1)).map { index in PlainThread { body(index) } }
+    if count > 0 { body(count - 1) }
+    others.forEach { $0.join() }
 }
 
 /// Cores this process may run on.
