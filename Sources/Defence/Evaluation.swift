@@ -150,10 +150,13 @@ package struct VariantRows {
     private func chosen(_ table: RowTable, _ first: Int, of total: Int) -> RowTable {
         let limit = min(limit ?? total, total)
         guard selection != nil || limit < total else { return table }
-        let rows = (0..<table.count).filter { row in
+        var rows: [Int] = []
+        for row in 0..<table.count {
+            let place = first + row
             // Over all rows the quotient steps up exactly `limit` times.
-            (first + row) * limit / total != (first + row + 1) * limit / total
-                && selection?.contains(table.ordinal[row]) ?? true
+            guard place * limit / total != (place + 1) * limit / total else { continue }
+            if let selection, !selection.contains(table.ordinal[row]) { continue }
+            rows.append(row)
         }
         return table.picking(rows)
     }

@@ -187,19 +187,23 @@ package final class Trainer {
     private static func difference(
         _ was: DefenderDescriptor, _ now: DefenderDescriptor
     ) -> (what: String, was: String, now: String)? {
-        func threads(_ one: DefenderDescriptor) -> String { one.threads.map { "\($0)" } ?? "unknown" }
-        let subject = [
-            ("snapshot", String(was.snapshot.prefix(12)), String(now.snapshot.prefix(12))),
-            ("dataset", "\(was.dataset)/\(was.split)", "\(now.dataset)/\(now.split)"),
-            ("network", was.network, now.network),
-            ("module", String(was.networkDigest.prefix(12)), String(now.networkDigest.prefix(12))),
-            ("attacks", was.attacks.joined(separator: ","), now.attacks.joined(separator: ",")),
-            ("selection", was.selection ?? "none", now.selection ?? "none"),
-            ("images", "\(was.images)", "\(now.images)"), ("classes", "\(was.classCount)", "\(now.classCount)"),
-            ("--threads", threads(was), threads(now)),
+        typealias Pair = (what: String, was: String, now: String)
+        func pair(_ what: String, _ value: (DefenderDescriptor) -> String) -> Pair { (what, value(was), value(now)) }
+        var pairs: [Pair] = [
+            pair("snapshot") { String($0.snapshot.prefix(12)) },
+            pair("dataset") { "\($0.dataset)/\($0.split)" },
+            pair("network") { $0.network },
+            pair("module") { String($0.networkDigest.prefix(12)) },
+            pair("attacks") { $0.attacks.joined(separator: ",") },
+            pair("selection") { $0.selection ?? "none" },
+            pair("images") { "\($0.images)" },
+            pair("classes") { "\($0.classCount)" },
+            pair("--threads") { $0.threads.map(String.init) ?? "unknown" },
         ]
-        let options = zip(was.options.spelled, now.options.spelled).map { ($0.name, $0.value, $1.value) }
-        return (subject + options).first { $0.1 != $0.2 }.map { (what: $0.0, was: $0.1, now: $0.2) }
+        for (old, new) in zip(was.options.spelled, now.options.spelled) {
+            pairs.append((old.name, old.value, new.value))
+        }
+        return pairs.first { $0.was != $0.now }
     }
 
     private func seconds() -> Double {
