@@ -6,7 +6,8 @@ import Networks
 /// Writes attacked images as raw float32, for tools/crosscheck to compare with other libraries.
 struct AttackDump: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "attack", abstract: "Attack the first images and write them as raw float32 (image i has the random key i).")
+        commandName: "attack",
+        abstract: "Attack the first images and write them as raw float32 (image i has the random key i).")
     @OptionGroup var subject: Subject
     @Option(help: "File for the attacked images, count × 3 × height × width.") var out: String
     @Option(help: "File for the clean logits, count × classes.") var logits: String

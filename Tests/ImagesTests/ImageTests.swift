@@ -118,7 +118,8 @@ func refusals() throws {
         return folder.file(name)
     }
     let cases: [(String, String)] = [
-        (try make("flat", ["a.png", "b.png"]), "class folders"), (try make("empty", ["a/x.png", "b/.hidden"]), "folder b"),
+        (try make("flat", ["a.png", "b.png"]), "class folders"),
+        (try make("empty", ["a/x.png", "b/.hidden"]), "folder b"),
         (try make("text", ["a/x.txt", "b/x.png"]), "folder a"), (try make("single", ["a/x.png"]), "one class"),
         (folder.file("nowhere"), "no file or folder"), (try make("file", ["tar"]) + "/tar", "tar"),
     ]
