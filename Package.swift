@@ -74,6 +74,11 @@ let package = Package(
                 "Sampling", "Defence", "Report", arguments,
             ], swiftSettings: strict),
 
+        .executableTarget(
+            name: "logit-bench",
+            dependencies: ["Logits", "Platform", "Torch", "Images", "Networks", "CorpusStore", "Ingestion", arguments],
+            swiftSettings: strict),
+
         // Tests mirror the sources; TestSupport is theirs alone.
         .target(
             name: "TestSupport",

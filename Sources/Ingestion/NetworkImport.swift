@@ -28,6 +28,19 @@ package enum NetworkImport {
                 "\(path) has \(found.classCount) classes, but dataset \(expected); give a network for these classes, or add its dataset first"
             )
         }
+        let fitting = splits.filter { $0.classNames.count == found.classCount }
+        if let split = fitting.first, let height = split.height, let width = split.width,
+            !fitting.contains(where: {
+                ($0.height ?? found.shape.height, $0.width ?? found.shape.width) == (
+                    found.shape.height, found.shape.width
+                )
+            })
+        {
+            throw LogitError(
+                .badInput,
+                "\(path) takes images of \(found.shape), but those of dataset \(split.dataset) are 3x\(height)x\(width); give images of the network's own size"
+            )
+        }
         let descriptor = NetworkDescriptor(
             name: name, digest: Digest.hex(module), height: found.shape.height, width: found.shape.width,
             classCount: found.classCount, mean: mean, standardDeviation: standardDeviation,

@@ -14,6 +14,22 @@ struct Pipeline: Sendable {
     let source: ImageSource
     let request: IngestRequest
     let shouldStop: @Sendable () -> Bool
+    /// The plan's units in list order.
+    private let units: [UnitKey]
+
+    init(
+        plan: IngestPlan, work: Work, corpus: Corpus, classifier: any Classifier, source: ImageSource,
+        request: IngestRequest, shouldStop: @escaping @Sendable () -> Bool
+    ) {
+        self.plan = plan
+        self.work = work
+        self.corpus = corpus
+        self.classifier = classifier
+        self.source = source
+        self.request = request
+        self.shouldStop = shouldStop
+        units = plan.units
+    }
 
     /// A decoded block on its way to a worker.
     private struct Decoded: Sendable {
@@ -30,10 +46,8 @@ struct Pipeline: Sendable {
     /// - Parameter count: called with (rows, computed now) for every block, resumed ones included.
     func run(_ count: (Int, Bool) -> Void) throws(LogitError) {
         let committed = try committedUnits()
-        for unit in plan.units where !committed.contains(unit.firstPosition) {
-            try Files.makeDirectory(folder(unit))
-        }
-        let todo = plan.units.filter { !committed.contains($0.firstPosition) }
+        let todo = units.filter { !committed.contains($0.firstPosition) }
+        for unit in todo { try Files.makeDirectory(folder(unit)) }
         var waiting: [Int: Int] = [:]  // blocks of a unit that are not staged yet
         var missing: [Range<Int>] = []
         for unit in todo {
@@ -46,16 +60,19 @@ struct Pipeline: Sendable {
         for unit in todo where waiting[unit.firstPosition] == 0 { try commit(unit) }
         try compute(missing) { (block) throws(LogitError) in
             count(block.count, true)
-            guard let unit = todo.last(where: { $0.firstPosition <= block.lowerBound }) else { return }
+            let unit = unit(of: block)
             waiting[unit.firstPosition, default: 0] -= 1
             if waiting[unit.firstPosition] == 0 { try commit(unit) }
         }
         try plan.remove(corpus.layout)
     }
 
+    /// Every unit but the list's last has the same size.
+    private func unit(of block: Range<Int>) -> UnitKey { units[block.lowerBound / plan.unitRows] }
+
     /// Units of this plan that a former ingest has committed, by first position.
     private func committedUnits() throws(LogitError) -> Set<Int> {
-        let digest = plan.listDigest
+        let digest = units[0].listDigest
         return Set(
             try corpus.units().filter {
                 $0.key.listDigest == digest && $0.key.variant == work.variant && $0.key.view == work.view
@@ -117,10 +134,7 @@ struct Pipeline: Sendable {
             table.image = images.map(\.id)
             table.label = images.map(\.label)
             try fill(&table, block, images)
-            guard let unit = plan.units.last(where: { $0.firstPosition <= block.range.lowerBound }) else {
-                preconditionFailure("a block outside every unit")
-            }
-            try StagedBlock.write(table, to: path(block.range, of: unit))
+            try StagedBlock.write(table, to: path(block.range, of: unit(of: block.range)))
             return .block(block.range, rows: table.count)
         } catch {
             return .failure(error)

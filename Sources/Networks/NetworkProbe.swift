@@ -11,14 +11,14 @@ package enum NetworkProbe {
         try TorchLibrary.shared().configure(intraOpThreads: 1)
         let module = try TorchModule(
             path: path, options: ModuleOptions(fold: fold, normalisation: normalisation(mean, standardDeviation)))
-        var reasons: [String] = []
+        var reasons: [(shape: ImageShape, error: LogitError)] = []
         for shape in candidates {
             let batch = BatchShape(count: 2, channels: shape.channels, height: shape.height, width: shape.width)
             let dimensions: [Int]
             do throws(LogitError) {
                 dimensions = try module.outputDimensions(batch)
             } catch {
-                reasons.append("\(shape): \(error.message)")
+                reasons.append((shape, error))
                 continue
             }
             guard dimensions.count == 2, dimensions[0] == 2, dimensions[1] >= 2 else {
@@ -30,14 +30,18 @@ package enum NetworkProbe {
             try check(module, batch, classCount: dimensions[1])
             return (shape, dimensions[1])
         }
+        // The same reason whatever the size is not about the size.
+        if let first = reasons.first, reasons.allSatisfy({ $0.error.message == first.error.message }) {
+            throw first.error
+        }
         let tried = candidates.map(\.description).joined(separator: " and ")
         throw LogitError(
             .badInput,
-            "\(path) takes no images of \(tried) (\(reasons.first ?? "nothing was tried")); say its size with --input, for instance --input 3x32x32"
+            "\(path) takes no images of \(tried) (\(reasons[0].error.message)); say its size with --input, for instance --input 3x32x32"
         )
     }
 
-    /// Finite logits, the same at a second run, and a gradient.
+    /// Finite logits, the same at a second run.
     private static func check(_ module: TorchModule, _ batch: BatchShape, classCount: Int) throws(LogitError) {
         let random = Philox(key: 0x6c6f_6769_7473)
         let images = [Float](unsafeUninitializedCapacity: batch.valueCount) { buffer, filled in
@@ -57,9 +61,6 @@ package enum NetworkProbe {
                 .badInput,
                 "\(module.path) gives other logits at each run, so it holds randomness; export it in eval mode")
         }
-        var gradient = [Float](repeating: 0, count: batch.valueCount)
-        try module.crossEntropyGradient(
-            images, batch, labels: [0, 1], classCount: classCount, logits: &second, gradient: &gradient)
     }
 }
 

@@ -19,6 +19,7 @@ struct SQL: ParsableCommand {
     @Option(help: "Show the rows of this snapshot or tag only.") var at: String?
     @Option(help: "How to print the result: table, csv or json.") var format = Format.table
     @Option(help: "Stop after so many seconds.") var timeout: Double?
+    @Flag(help: "Accepted like everywhere; a query prints nothing but its result.") var quiet = false
 
     func run() throws {
         Interrupt.listen()

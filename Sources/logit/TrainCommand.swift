@@ -54,7 +54,7 @@ struct Train: ParsableCommand {
         )
         var failure: (any Error)?
         do { try train(trainer) } catch { failure = error }
-        if trainer.descriptor.epochsDone > 0 { try index() }
+        if trainer.descriptor.epochsDone > 0 { try adding(to: corpus, output) { try $0.indexDefender(defender) } }
         if let failure { throw failure }
         let last = trainer.descriptor.history.last
         output.print(
@@ -81,26 +81,20 @@ struct Train: ParsableCommand {
             Interrupt.isAsked
         }
     }
+}
 
-    /// Indexes the defender; waits for another writer, since the files are there already and nothing can be lost.
-    private func index() throws {
-        var attempts = 0
-        while !(try indexOnce(mayWait: attempts < 600)) {
-            if attempts == 0 { output.note("another process writes the corpus; waiting to index defender \(defender)") }
-            attempts += 1
-            sleep(1)
-        }
-    }
-
-    /// False where another process holds the corpus and we may wait for it.
-    private func indexOnce(mayWait: Bool) throws -> Bool {
+/// Adds a result that is there already to the corpus: waits for another writer, so that nothing computed is lost.
+private func adding(to corpus: String, _ output: OutputOptions, _ body: (Corpus) throws -> Void) throws {
+    var attempts = 0
+    while true {
         do {
-            try Corpus(at: corpus, .writing).indexDefender(defender)
-            return true
+            return try body(try Corpus(at: corpus, .writing))
         } catch {
-            guard mayWait, error.code == .busy else { throw error }
-            return false
+            guard attempts < 600, (error as? LogitError)?.code == .busy else { throw error }
         }
+        if attempts == 0 { output.note("another process writes the corpus; waiting to add the result") }
+        attempts += 1
+        sleep(1)
     }
 }
 
@@ -120,7 +114,7 @@ struct Evaluate: ParsableCommand {
     @OptionGroup var output: OutputOptions
 
     func run() throws {
-        let opened = try Corpus(at: corpus, .writing)
+        let opened = try Corpus(at: corpus, .reading)
         let stored = try StoredDefender(opened, defender)
         let chosen = try opened.split(dataset: dataset ?? stored.descriptor.dataset, split: split, usual: "test")
         let attacks =
@@ -130,7 +124,7 @@ struct Evaluate: ParsableCommand {
             opened, manifest: try opened.snapshot(at), split: chosen,
             network: try opened.network(network ?? stored.descriptor.network), attacks: attacks,
             selection: try selection.map { try opened.selection($0) }, defender: stored)
-        _ = try opened.addEvaluation(json: JSONFile.encode(result))
+        try adding(to: corpus, output) { _ = try $0.addEvaluation(json: JSONFile.encode(result)) }
         var table = TextTable(["logits", "rows", "no defence", "95 %", "corrected", "95 %"])
         for figure in result.figures {
             table.add(

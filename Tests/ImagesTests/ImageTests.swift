@@ -113,12 +113,13 @@ func refusals() throws {
             let path = folder.file("\(name)/\(file)")
             try FileManager.default.createDirectory(
                 atPath: (path as NSString).deletingLastPathComponent, withIntermediateDirectories: true)
-            if !file.hasSuffix("/") { try Data("not a picture".utf8).write(to: URL(fileURLWithPath: path)) }
+            try Data("not a picture".utf8).write(to: URL(fileURLWithPath: path))
         }
         return folder.file(name)
     }
     let cases: [(String, String)] = [
-        (try make("flat", ["a.png", "b.png"]), "class folders"), (try make("empty", ["a/x.png", "b/"]), "folder b"),
+        (try make("flat", ["a.png", "b.png"]), "class folders"),
+        (try make("empty", ["a/x.png", "b/.hidden"]), "folder b"),
         (try make("text", ["a/x.txt", "b/x.png"]), "folder a"), (try make("single", ["a/x.png"]), "one class"),
         (folder.file("nowhere"), "no file or folder"), (try make("file", ["tar"]) + "/tar", "tar"),
     ]
