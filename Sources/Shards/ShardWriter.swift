@@ -155,7 +155,7 @@ private struct ShardDraft {
         guard H5Pset_obj_track_times(properties.id, false) >= 0,
             H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
         else { throw failure }
-        let chunkRows = ZstdChunks.rows(of: rows, classes: classes)
+        let chunkRows = ZstdChunks.chunkRows(rows: rows, classes: classes)
         if codec == .zstd {
             let dimensions = [hsize_t(chunkRows), hsize_t(classes)]
             var level = UInt32(ZstdChunks.level)

@@ -4,15 +4,15 @@ import Glibc
 /// One chunk of `/logits` under the codec `zstd`: the bytes of the floats shuffled (all first bytes, then all second …),
 /// then one zstd frame that carries its content size.
 enum ZstdChunks {
-    /// A random read undoes a whole chunk; schema/shard-format.md has the rates and sizes that this was chosen by. It can be
-    /// overridden by whoever measures.
-    nonisolated(unsafe) static var rowsPerChunk = 4
-    nonisolated(unsafe) static var level: Int32 = 3
+    /// Bytes of logits a chunk holds, undone: a random read undoes a whole chunk. schema/shard-format.md has the rates and
+    /// sizes that this and the level were chosen by.
+    static let targetBytes = 16 << 10
+    static let level: Int32 = 9
     /// HDF5's registered number for zstd.
     static let filter: Int32 = 32015
 
-    /// Rows a chunk of a table of `rows` rows.
-    static func rows(of rows: Int, classes: Int) -> Int { min(rowsPerChunk, rows) }
+    /// Rows a chunk of a table of `rows` rows holds: as many as fill it, at least one.
+    static func chunkRows(rows: Int, classes: Int) -> Int { min(max(1, targetBytes / (4 * classes)), rows) }
 
     /// The stored bytes of a chunk of floats.
     static func encode(_ values: UnsafeBufferPointer<Float>) -> [UInt8] {
