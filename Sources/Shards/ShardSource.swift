@@ -36,7 +36,8 @@ struct ShardSource: ~Copyable {
 
     func header() throws(LogitError) -> ShardHeader {
         let version = try integer("format_version")
-        guard version >= 1, version <= ShardHeader.currentVersion else {
+        guard version >= 1 else { throw damaged("format version \(version)") }
+        guard version <= ShardHeader.currentVersion else {
             throw LogitError(
                 .environment,
                 "shard \(path) has format version \(version), and this program reads 1 to \(ShardHeader.currentVersion); use the newer program"

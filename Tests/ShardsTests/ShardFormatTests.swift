@@ -4,7 +4,7 @@ import Shards
 import TestSupport
 import Testing
 
-/// The example of schema/shard-format.md. Its checksums come from the Python package xxhash 3.6 over bytes packed with
+/// The example of schema/shard-format.md. Its checksums come from the Python package xxhash 4.1.0 over bytes packed with
 /// `struct`: xxh3_64_intdigest(pack("<qq", 7, 8) + "a/ü.png" + pack("<ii", 2, 1) + … + pack("<3f", -1.5, 4, 0.25)), for the
 /// attacked row with pack("<iBifff", 2, 0, 20, 0.5, 0.0625, 30) before the logits.
 @Suite("the written format")
