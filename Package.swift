@@ -87,7 +87,7 @@ let package = Package(
         tests("Logits", ["Logits"]),
         tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["make_pictures.py", "Pictures"]),
-        tests("Shards", ["Logits", "Shards", "TestSupport"]),
+        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),

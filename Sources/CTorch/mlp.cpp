@@ -1,24 +1,18 @@
 // Defenders: fully connected networks trained with Adam. Forward, backward and optimiser are written out over buffers that
 // are made once, so a step allocates nothing and copies nothing but the mini-batch.
 #include "internal.h"
+#include "mlp_kernels.h"
 
 #include <ATen/ATen.h>
-#include <ATen/Parallel.h>
 #include <torch/script.h>
 
 #include <cmath>
 #include <cstring>
+#include <memory>
+#include <string>
 #include <vector>
 
 namespace {
-
-// A counter-based hash (splitmix64's finaliser): numbers are functions of (seed, stream, index), whatever the threads.
-uint64_t mix(uint64_t x) {
-    x += 0x9E3779B97F4A7C15ULL;
-    x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
-    x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
-    return x ^ (x >> 31);
-}
 
 struct Layer {
     at::Tensor weight, bias;                                     // out x in, out
@@ -39,8 +33,6 @@ struct ctorch_mlp {
 namespace logitcorpus {
 
 namespace {
-
-constexpr int64_t grain = 1 << 14;
 
 void make_parameters(ctorch_mlp &mlp) {
     const auto &options = mlp.options;
@@ -83,17 +75,6 @@ void load(ctorch_mlp &mlp, int64_t rows, const float *logits) {
     std::memcpy(mlp.input.data_ptr<float>(), logits, sizeof(float) * static_cast<size_t>(mlp.input.numel()));
 }
 
-// ReLU and inverted dropout in place; `threshold` of 2^32 keeps all.
-void activate(at::Tensor &values, uint64_t threshold, float scale, uint64_t key) {
-    float *data = values.data_ptr<float>();
-    at::parallel_for(0, values.numel(), grain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i++) {
-            const bool keep = threshold >> 32 || (mix(key ^ static_cast<uint64_t>(i)) >> 32) < threshold;
-            data[i] = keep && data[i] > 0 ? data[i] * scale : 0;
-        }
-    });
-}
-
 // The corrected logits stay in the last layer's `output`. `step` < 0: dropout off.
 void forward(ctorch_mlp &mlp, int64_t step) {
     const at::Tensor *x = &mlp.input;
@@ -104,7 +85,8 @@ void forward(ctorch_mlp &mlp, int64_t step) {
         if (l + 1 < mlp.layers.size()) {
             const uint64_t key = mix(mix(mix(~mlp.options.seed) ^ static_cast<uint64_t>(step)) ^ l);
             activate(
-                layer.output, static_cast<uint64_t>(keep * 4294967296.0), static_cast<float>(1 / keep), key);
+                layer.output.data_ptr<float>(), layer.output.numel(), static_cast<uint64_t>(keep * 4294967296.0),
+                static_cast<float>(1 / keep), key);
         }
         x = &layer.output;
     }
@@ -125,11 +107,7 @@ void backward(ctorch_mlp &mlp, float scale, bool parameters, at::Tensor *input_g
         }
         auto &below = mlp.layers[l - 1].output_gradient;
         at::mm_out(below, layer.output_gradient, layer.weight);
-        float *gradient = below.data_ptr<float>();
-        const float *active = x.data_ptr<float>();
-        at::parallel_for(0, below.numel(), grain, [&](int64_t begin, int64_t end) {
-            for (int64_t i = begin; i < end; i++) gradient[i] = active[i] > 0 ? gradient[i] * scale : 0;
-        });
+        gate(below.data_ptr<float>(), x.data_ptr<float>(), below.numel(), scale);
     }
 }
 
@@ -153,24 +131,20 @@ double cross_entropy(ctorch_mlp &mlp, const int32_t *labels) {
     return total / static_cast<double>(rows);
 }
 
-// One Adam update, weight decay in the gradient, as torch.optim.Adam computes it.
-void adam(const ctorch_mlp_options &o, int64_t step, at::Tensor &value, const at::Tensor &slope, at::Tensor &m, at::Tensor &v) {
+// The constants of step `step` (1 for the first), as torch.optim.Adam computes them.
+AdamStep adam_step(const ctorch_mlp_options &o, int64_t step) {
     const double correction1 = 1 - std::pow(o.beta1, static_cast<double>(step));
     const double correction2 = std::sqrt(1 - std::pow(o.beta2, static_cast<double>(step)));
-    const float rate = static_cast<float>(o.learning_rate / correction1), root = static_cast<float>(correction2);
-    const float decay = static_cast<float>(o.weight_decay), epsilon = static_cast<float>(o.epsilon);
-    const float b1 = static_cast<float>(o.beta1), b2 = static_cast<float>(o.beta2);
-    const float c1 = static_cast<float>(1 - o.beta1), c2 = static_cast<float>(1 - o.beta2);
-    float *p = value.data_ptr<float>(), *first = m.data_ptr<float>(), *second = v.data_ptr<float>();
-    const float *g = slope.data_ptr<float>();
-    at::parallel_for(0, value.numel(), grain, [&](int64_t begin, int64_t end) {
-        for (int64_t i = begin; i < end; i++) {
-            const float gradient = g[i] + decay * p[i];
-            first[i] = b1 * first[i] + c1 * gradient;
-            second[i] = b2 * second[i] + c2 * gradient * gradient;
-            p[i] -= rate * first[i] / (std::sqrt(second[i]) / root + epsilon);
-        }
-    });
+    return {
+        static_cast<float>(o.weight_decay), static_cast<float>(o.beta1), static_cast<float>(o.beta2),
+        static_cast<float>(1 - o.beta1), static_cast<float>(1 - o.beta2),
+        static_cast<float>(o.learning_rate / correction1), static_cast<float>(correction2),
+        static_cast<float>(o.epsilon)};
+}
+
+void update(const AdamStep &step, at::Tensor &value, const at::Tensor &slope, at::Tensor &m, at::Tensor &v) {
+    adam(
+        step, value.data_ptr<float>(), slope.data_ptr<float>(), m.data_ptr<float>(), v.data_ptr<float>(), value.numel());
 }
 
 int32_t mlp_create(const ctorch_mlp_options *options, ctorch_mlp **result, char *error) {
@@ -194,9 +168,10 @@ int32_t mlp_step(
         *loss = cross_entropy(*mlp, labels);
         TORCH_CHECK(std::isfinite(*loss), "the loss is no longer a number");
         backward(*mlp, static_cast<float>(1 / (1 - mlp->options.dropout)), true, nullptr);
+        const auto constants = adam_step(mlp->options, step);
         for (auto &layer : mlp->layers) {
-            adam(mlp->options, step, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
-            adam(mlp->options, step, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
+            update(constants, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
+            update(constants, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
         }
     });
 }

@@ -1,5 +1,6 @@
 import CorpusStore
 import FoundationEssentials
+import Glibc
 import Logits
 import Platform
 import Sampling
@@ -47,6 +48,16 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
         }
     }
 
+    /// What must be the same for a resume, spelled as on the command line. Epochs are missing: more of them is what resuming
+    /// is for.
+    var spelled: [(name: String, value: String)] {
+        [
+            ("--hidden", "\(hidden)"), ("--layers", "\(layers)"), ("--dropout", "\(dropout)"), ("--batch", "\(batch)"),
+            ("--lr", "\(learningRate)"), ("--weight-decay", "\(weightDecay)"), ("--p", "\(cleanProbability)"),
+            ("--seed", "\(seed)"), ("--failed", failedTwins.rawValue), ("--invalid", invalidTwins.rawValue),
+        ]
+    }
+
     func net(classCount: Int) -> DefenderNetOptions {
         var options = DefenderNetOptions(classCount: classCount)
         (options.hidden, options.layers, options.dropout) = (hidden, layers, dropout)
@@ -88,6 +99,14 @@ package struct DefenderDescriptor: Codable, Sendable {
     package var created: String
     /// JSON: libraries and processor.
     package var software: String
+
+    /// Intra-op threads, which the last bits of a matrix product depend on.
+    var threads: Int? {
+        struct Software: Decodable { let intraOpThreads: Int }
+        let decoder = JSONDecoder()
+        decoder.keyDecodingStrategy = .convertFromSnakeCase
+        return (try? decoder.decode(Software.self, from: Data(software.utf8)))?.intraOpThreads
+    }
 }
 
 /// A trained defender in a corpus: descriptor and weights.
@@ -105,22 +124,51 @@ package struct StoredDefender: Sendable {
             throw LogitError(.notFound, "there is no defender \(name); \(choices)")
         }
         folder = StoredDefender.folder(corpus.layout, name)
-        descriptor = try JSONFile.read(DefenderDescriptor.self, from: "\(folder)/defender.json")
+        let path = "\(folder)/defender.json"
+        descriptor = try JSONFile.read(DefenderDescriptor.self, from: path)
+        guard (try? descriptor.options.check()) != nil, (2...1 << 24).contains(descriptor.classCount),
+            descriptor.name == name
+        else {
+            throw LogitError(.corrupt, "\(path) holds values that no defender \(name) can have; put back a copy of it")
+        }
     }
 
     package var weightsPath: String { "\(folder)/weights.safetensors" }
 
     /// The network with its weights, after checking them against their digest.
     package func net() throws(LogitError) -> DefenderNet {
-        let net = try DefenderNet(descriptor.options.net(classCount: descriptor.classCount))
         guard Digest.hex(try Files.read(weightsPath)) == descriptor.weightsDigest else {
             throw LogitError(
                 .corrupt,
-                "the weights of defender \(descriptor.name), \(weightsPath), are not those it was saved with; put back a copy, or train again"
+                "the weights of defender \(descriptor.name), \(weightsPath), are not those it was saved with; put back a copy, or train it on with --resume"
             )
         }
-        try net.set(.parameters, try Weights.flat(Safetensors.read(weightsPath).tensors, descriptor, path: weightsPath))
+        let values = try Weights.flat(Safetensors.read(weightsPath).tensors, descriptor, path: weightsPath)
+        let net = try DefenderNet(descriptor.options.net(classCount: descriptor.classCount))
+        try net.set(.parameters, values)
         return net
+    }
+
+    /// Writes the defender for use in PyTorch: weights as `.safetensors`, or a TorchScript module from [n, C] to [n, C] as
+    /// `.pt`. The file appears whole or not at all.
+    package func export(to path: String) throws(LogitError) {
+        if path.hasSuffix(".safetensors") {
+            _ = try net()
+            try Files.writeDurably(try Files.read(weightsPath), to: path)
+        } else if path.hasSuffix(".pt") {
+            let net = try net()
+            let temporary = "\(path).\(getpid()).tmp"
+            do throws(LogitError) {
+                try net.exportTorchScript(to: temporary)
+                try Files.sync(temporary)
+                try Files.renameDurably(temporary, to: path)
+            } catch {
+                unlink(temporary)
+                throw error
+            }
+        } else {
+            throw LogitError(.usage, "\(path) is no kind of file we write; name it .safetensors or .pt")
+        }
     }
 }
 

@@ -82,16 +82,16 @@ package enum Evaluation {
 }
 
 /// The rows of a split and network in a snapshot, variant by variant, in shard order.
-struct VariantRows {
+package struct VariantRows {
     private let corpus: Corpus
     private let manifest: SnapshotManifest
     private let split: SplitDescriptor
     private let network: NetworkDescriptor
     private let selection: Set<Int64>?
-    /// The first so many rows of a variant; nil: all.
-    var limit: Int?
+    /// So many rows of a variant, evenly spread: the images may be sorted by class. Nil: all.
+    package var limit: Int?
 
-    init(
+    package init(
         _ corpus: Corpus, _ manifest: SnapshotManifest, _ split: SplitDescriptor, _ network: NetworkDescriptor,
         selection: Set<Int64>?
     ) {
@@ -102,7 +102,7 @@ struct VariantRows {
         self.selection = selection
     }
 
-    func has(_ attack: String) -> Bool { !entries(attack).isEmpty }
+    package func has(_ attack: String) -> Bool { !entries(attack).isEmpty }
 
     private func entries(_ attack: String) -> [ShardEntry] {
         manifest.shards.filter {
@@ -111,7 +111,8 @@ struct VariantRows {
         }
     }
 
-    func visit(
+    /// Hands the rows to `body`, `batchRows` or fewer at a time, checked.
+    package func visit(
         _ attack: String, batchRows: Int, _ body: (RowTable) throws(LogitError) -> Void
     ) throws(LogitError) {
         let entries = entries(attack)
@@ -121,7 +122,8 @@ struct VariantRows {
                 "snapshot \(manifest.id.prefix(12)) has no rows of \(network.name) under \(attack) over \(split.dataset)/\(split.split); run logit ingest with --attack \(attack) first"
             )
         }
-        var left = limit ?? Int.max
+        let total = entries.reduce(0) { $0 + $1.key.rowCount }
+        var passed = 0
         for entry in entries {
             guard entry.key.networkDigest == network.digest, entry.key.datasetDigest == split.digest else {
                 throw LogitError(
@@ -135,18 +137,27 @@ struct VariantRows {
                     .stale,
                     "shard \(reader.path) is not the one that the snapshot holds; put back a copy, or run logit verify")
             }
-            for first in stride(from: 0, to: reader.rowCount, by: batchRows) where left > 0 {
-                let table = try reader.table(first..<min(reader.rowCount, first + min(batchRows, left)))
-                left -= table.count
-                let chosen = selected(table)
+            for first in stride(from: 0, to: reader.rowCount, by: batchRows) {
+                let table = try reader.table(first..<min(reader.rowCount, first + batchRows))
+                let chosen = chosen(table, passed, of: total)
+                passed += table.count
                 if chosen.count > 0 { try body(chosen) }
             }
         }
     }
 
-    private func selected(_ table: RowTable) -> RowTable {
-        guard let selection else { return table }
-        let rows = (0..<table.count).filter { selection.contains(table.ordinal[$0]) }
+    /// What limit and selection leave of a table that begins with row `first` of `total`.
+    private func chosen(_ table: RowTable, _ first: Int, of total: Int) -> RowTable {
+        let limit = min(limit ?? total, total)
+        guard selection != nil || limit < total else { return table }
+        var rows: [Int] = []
+        for row in 0..<table.count {
+            let place = first + row
+            // Over all rows the quotient steps up exactly `limit` times.
+            guard place * limit / total != (place + 1) * limit / total else { continue }
+            if let selection, !selection.contains(table.ordinal[row]) { continue }
+            rows.append(row)
+        }
         return table.picking(rows)
     }
 }

@@ -32,10 +32,10 @@ package final class Trainer {
         try Layout.check(name: name, of: "defender")
         try options.check()
         folder = StoredDefender.folder(corpus.layout, name)
-        if !resume, Files.exists(Checkpoint.path(folder)) {
-            throw LogitError(
-                .usage, "defender \(name) exists already; choose another name, or go on with it by --resume")
+        guard (1...1024).contains(threads) else {
+            throw LogitError(.usage, "--threads is \(threads); give a whole number from 1 to 1024")
         }
+        if !resume { try Trainer.refuseExisting(name, folder) }
         if resume, !Files.exists(Checkpoint.path(folder)) {
             throw LogitError(
                 .notFound, "there is no checkpoint of a defender \(name) to resume; train it without --resume")
@@ -51,6 +51,7 @@ package final class Trainer {
             corpusRoot: corpus.root, manifest: manifest, dataset: split.dataset, split: split.split,
             network: network.name,
             attacks: attacks, selection: selection, options: sampling)
+        try Trainer.check(manifest, split, network, sampler)
         net = try DefenderNet(options.net(classCount: sampler.classCount))
         descriptor = DefenderDescriptor(
             name: name, snapshot: manifest.id, tree: manifest.tree, dataset: split.dataset, split: split.split,
@@ -62,6 +63,33 @@ package final class Trainer {
         rows?.limit = Trainer.validationRows
         self.validation = rows
         if resume { try takeUp() }
+    }
+
+    private static func refuseExisting(_ name: String, _ folder: String) throws(LogitError) {
+        guard !Files.exists(Checkpoint.path(folder)) else {
+            throw LogitError(
+                .usage, "defender \(name) exists already; choose another name, or go on with it by --resume")
+        }
+    }
+
+    /// The rows of the mix are of the network and images that the descriptor will name.
+    private static func check(
+        _ manifest: SnapshotManifest, _ split: SplitDescriptor, _ network: NetworkDescriptor, _ sampler: Sampler
+    ) throws(LogitError) {
+        for entry in manifest.shards {
+            let key = entry.key
+            guard key.dataset == split.dataset, key.split == split.split, key.network == network.name,
+                key.variant.isClean || sampler.attacks.contains(key.variant.canonical)
+            else { continue }
+            guard key.networkDigest == network.digest, key.datasetDigest == split.digest,
+                entry.classCount == network.classCount
+            else {
+                throw LogitError(
+                    .stale,
+                    "shard \(entry.path) was made by another module or from other images than \(network.name) and \(split.dataset)/\(split.split) are now; choose another snapshot"
+                )
+            }
+        }
     }
 
     /// Images an epoch, and those left out for lack of a row or for a `failed` or `invalid` one.
@@ -77,6 +105,9 @@ package final class Trainer {
         batchDone: (Int, Int, Int, Double) -> Void, epochDone: (DefenderDescriptor.Epoch) -> Void,
         shouldStop: () -> Bool
     ) throws(LogitError) {
+        let lock = try TrainingLock(folder, defender: descriptor.name)
+        defer { withExtendedLifetime(lock) {} }
+        if descriptor.epochsDone == 0 { try Trainer.refuseExisting(descriptor.name, folder) }
         while descriptor.epochsDone < descriptor.options.epochs {
             let epoch = descriptor.epochsDone
             let begun = seconds()
@@ -125,22 +156,16 @@ package final class Trainer {
     private func takeUp() throws(LogitError) {
         let saved = try Checkpoint.read(folder)
         let was = saved.descriptor
-        var now = descriptor.options
-        // More epochs than before is what resuming is for.
-        now.epochs = was.options.epochs
-        let differences: [(String, String, String)] = [
-            ("snapshot", String(was.snapshot.prefix(12)), String(descriptor.snapshot.prefix(12))),
-            ("dataset", "\(was.dataset)/\(was.split)", "\(descriptor.dataset)/\(descriptor.split)"),
-            ("network", was.network, descriptor.network),
-            ("attacks", was.attacks.joined(separator: ","), descriptor.attacks.joined(separator: ",")),
-            ("selection", was.selection ?? "none", descriptor.selection ?? "none"),
-            ("options", "\(was.options)", "\(now)"),
-        ].filter { $0.1 != $0.2 }
-        if let first = differences.first {
-            let detail = first.0 == "options" ? "" : " (\(first.1), now \(first.2))"
+        if let first = Trainer.difference(was, descriptor) {
             throw LogitError(
                 .stale,
-                "defender \(was.name) was trained with another \(first.0)\(detail); resume it with the same --at and options, or train under another name"
+                "defender \(was.name) was trained with \(first.what) \(first.was), not \(first.now); resume it with the same snapshot (--at) and options, or train under another name"
+            )
+        }
+        guard descriptor.options.epochs >= was.epochsDone else {
+            throw LogitError(
+                .usage,
+                "defender \(was.name) has been trained for \(was.epochsDone) epochs already; give --epochs \(was.epochsDone) or more"
             )
         }
         let options = descriptor.options
@@ -156,6 +181,29 @@ package final class Trainer {
         step = saved.step
         // A process killed between the files of a save left older weights: make them the checkpoint's.
         try Checkpoint.save(net, step: step, &descriptor, in: folder)
+    }
+
+    /// The first thing in which a checkpoint and what is asked for now differ.
+    private static func difference(
+        _ was: DefenderDescriptor, _ now: DefenderDescriptor
+    ) -> (what: String, was: String, now: String)? {
+        typealias Pair = (what: String, was: String, now: String)
+        func pair(_ what: String, _ value: (DefenderDescriptor) -> String) -> Pair { (what, value(was), value(now)) }
+        var pairs: [Pair] = [
+            pair("snapshot") { String($0.snapshot.prefix(12)) },
+            pair("dataset") { "\($0.dataset)/\($0.split)" },
+            pair("network") { $0.network },
+            pair("module") { String($0.networkDigest.prefix(12)) },
+            pair("attacks") { $0.attacks.joined(separator: ",") },
+            pair("selection") { $0.selection ?? "none" },
+            pair("images") { "\($0.images)" },
+            pair("classes") { "\($0.classCount)" },
+            pair("--threads") { $0.threads.map(String.init) ?? "unknown" },
+        ]
+        for (old, new) in zip(was.options.spelled, now.options.spelled) {
+            pairs.append((old.name, old.value, new.value))
+        }
+        return pairs.first { $0.was != $0.now }
     }
 
     private func seconds() -> Double {

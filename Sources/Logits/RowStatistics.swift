@@ -41,6 +41,8 @@ public struct RowStatistics: Sendable, Equatable {
 }
 
 /// The index of the largest logit; ties go to the lower index, a NaN never wins. −1 if every value is NaN.
+/// Inlinable: without the caller's type it takes 0.4 µs a value.
+@inlinable
 public func argMax(_ logits: some Collection<Float>) -> Int32 {
     var best: Int32 = -1
     var bestValue = -Float.infinity

@@ -93,8 +93,9 @@ package final class Sampler: Sendable {
         let variants = images.map { variant($0, epoch) }
         var labels: [Int32] = []
         labels.reserveCapacity(images.count)
-        for image in images {
-            let place = index.places[0][image]
+        for (image, variant) in zip(images, variants) {
+            // Of the row whose logits are read: its checksum, compared then, covers the label too.
+            let place = index.places[variant][image]
             labels.append(index.readers[Int(place.shard)].columns.label[Int(place.row)])
         }
         var failure: LogitError?

@@ -1,13 +1,17 @@
 import CHDF5
 import Logits
 
-/// An HDF5 identifier, closed when it goes out of scope.
-struct Handle: ~Copyable {
+/// An HDF5 identifier, closed when it goes out of scope. The library takes one lock around each call, so threads may share
+/// it.
+struct Handle: ~Copyable, Sendable {
     let id: hid_t
-    private let close: @convention(c) (hid_t) -> herr_t
+    private let close: @convention(c) @Sendable (hid_t) -> herr_t
 
     /// - Parameter what: the operation and file, for the sentence of the error.
-    init(_ id: hid_t, _ close: @escaping @convention(c) (hid_t) -> herr_t, or error: @autoclosure () -> LogitError)
+    init(
+        _ id: hid_t, _ close: @escaping @convention(c) @Sendable (hid_t) -> herr_t,
+        or error: @autoclosure () -> LogitError
+    )
         throws(LogitError)
     {
         guard id >= 0 else { throw error() }
@@ -16,13 +20,6 @@ struct Handle: ~Copyable {
     }
 
     deinit { _ = close(id) }
-
-    /// Closes now and says whether that worked: a file's last bytes are written here.
-    consuming func finish() -> Bool {
-        let status = close(id)
-        discard self
-        return status >= 0
-    }
 }
 
 /// The element types of a shard, in memory and in the file (little-endian).

@@ -158,22 +158,42 @@ package enum Manifests {
 
     package static func readSnapshot(_ path: String) throws(LogitError) -> SnapshotManifest {
         let snapshot = try decode(SnapshotManifest.self, path)
-        let paths = snapshot.shards.allSatisfy { entry in
-            entry.path.hasPrefix("shards/") && !entry.path.split(separator: "/").contains("..")
-                && entry.key.rowCount > 0 && entry.classCount > 1
-        }
-        guard paths else {
-            throw LogitError(.corrupt, "\(path) names shards that cannot be of this corpus; put back a copy of it")
+        var paths: Set<String> = []
+        for entry in snapshot.shards {
+            guard isInside(entry.path), paths.insert(entry.path).inserted else {
+                throw LogitError(
+                    .corrupt,
+                    "\(path) names the shard “\(entry.path.prefix(200))”, which cannot be of this corpus or is "
+                        + "named twice; put back a copy of it")
+            }
+            guard (1...ShardLimits.rows).contains(entry.key.rowCount),
+                (2...ShardLimits.classes).contains(entry.classCount), entry.key.view >= 0,
+                entry.key.firstPosition >= 0, entry.fileBytes > 0
+            else {
+                throw LogitError(
+                    .corrupt,
+                    "\(path) describes the shard \(entry.path) with numbers that no shard has; put back a copy of it")
+            }
         }
         return snapshot
     }
 
     package static func readSelection(_ path: String) throws(LogitError) -> SelectionFile {
         let selection = try decode(SelectionFile.self, path)
-        guard selection.ordinals.count == selection.images.count else {
-            throw LogitError(.corrupt, "\(path) names not one image an ordinal; put back a copy of it")
+        guard selection.ordinals.count == selection.images.count, selection.ordinals.allSatisfy({ $0 >= 0 }),
+            Set(selection.ordinals).count == selection.ordinals.count
+        else {
+            throw LogitError(
+                .corrupt, "\(path) does not name each of its images once by ordinal and id; put back a copy of it")
         }
         return selection
+    }
+
+    /// A plain path below `shards/`.
+    private static func isInside(_ path: String) -> Bool {
+        let parts = path.split(separator: "/", omittingEmptySubsequences: false)
+        return parts.count > 1 && parts[0] == "shards" && !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }
+            && !path.utf8.contains(0)
     }
 
     private struct Version: Decodable {
@@ -186,6 +206,9 @@ package enum Manifests {
         let decoder = JSONDecoder()
         do {
             let version = try decoder.decode(Version.self, from: data).formatVersion
+            guard version >= 1 else {
+                throw LogitError(.corrupt, "\(path) has the format version \(version); put back a copy of it")
+            }
             guard version <= currentVersion else {
                 throw LogitError(
                     .environment,

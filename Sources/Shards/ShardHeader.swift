@@ -36,11 +36,16 @@ package struct ShardHeader: Sendable, Equatable {
     }
 }
 
-/// Bounds on what a shard may claim; a file beyond them is refused before anything is allocated for it.
+/// Bounds on what a shard may claim: no writer goes beyond them, and a file that does is refused before anything is
+/// allocated for it.
 enum ShardLimits {
     static let rows = 1 << 26
-    static let classes = 1 << 20
+    static let classes = 1_000_000
+    /// `/logits` undone.
+    static let logitBytes = 1 << 34
+    /// One chunk of `/logits` undone: 16 rows of the most classes.
+    static let chunkBytes = 1 << 26
     static let imageNameBytes = 4096
-    static let attributeBytes = 1 << 20
-    static let fileBytes = 1 << 40
+    /// An attribute lies whole in the root's object header, whose messages hold 64 KiB.
+    static let attributeBytes = 60_000
 }

@@ -1,16 +1,15 @@
-import CHDF5
-import CXXHash
 import Glibc
 import Logits
 import Platform
+import Synchronization
 
 /// One shard, open for reading. Nothing is handed out unchecked: a row's checksum is compared at the row's first use.
 ///
 /// The columns beside the logits are small and read at once. Logits of codec `raw` come from a memory map, those of `zstd`
 /// are fetched under HDF5's lock and decoded outside it; both from any number of threads.
 ///
-/// `@unchecked Sendable`: everything but `checked` is constant after `init`; `checked` holds one byte a row that only goes
-/// from 0 to 1, and a row checked twice by racing threads is checked the same twice.
+/// `@unchecked Sendable`: everything is constant after `init` but the atomics behind `checked`, which only go from false to
+/// true; a row that racing threads both check is checked the same twice.
 package final class ShardReader: @unchecked Sendable {
     package let path: String
     package let header: ShardHeader
@@ -19,65 +18,44 @@ package final class ShardReader: @unchecked Sendable {
     package let columns: RowTable
 
     private let checksums: [UInt64]
-    private let checked: UnsafeMutablePointer<UInt8>
+    private let checked: UnsafeMutablePointer<Atomic<Bool>>
     private let verifyEvery: Bool
-    private let map: MappedFile?
-    /// Where the logits begin in the map.
-    private let offset: Int
-    private let file: Handle
-    private let logits: Handle
-    private let chunkRows: Int
+    private let logits: StoredLogits
 
     package var rowCount: Int { header.key.rowCount }
     package var classCount: Int { header.classCount }
 
+    /// Opens a shard and reads all but its logits.
+    ///
     /// - Parameter verifyEvery: check a row at each use, not only at its first.
+    /// - Throws: `corrupt` where the file is damaged or no shard, `environment` where its format is newer than this program,
+    ///   `notFound` or `io` where it cannot be opened.
     package init(path: String, verifyEvery: Bool = false) throws(LogitError) {
-        lc_silence()
         let source = try ShardSource(path)
         let header = try source.header()
         let codec = try source.codec()
         (columns, checksums) = try source.columns(header)
-        let dataset = try source.logits(header, codec)
+        logits = try source.logits(header, codec)
         self.path = path
         self.header = header
         self.codec = codec
         self.verifyEvery = verifyEvery
-        map = codec == .raw ? try MappedFile(path) : nil
-        offset = dataset.offset
-        chunkRows = dataset.chunkRows
-        if let map, offset + header.key.rowCount * header.classCount * 4 > map.bytes.count {
-            throw source.damaged("its logits reach beyond the end of the file")
-        }
         checked = .allocate(capacity: header.key.rowCount)
-        checked.initialize(repeating: 0, count: header.key.rowCount)
-        logits = dataset.take()
-        file = source.take()
+        for row in 0..<header.key.rowCount { (checked + row).initialize(to: Atomic(false)) }
     }
 
-    deinit { checked.deallocate() }
+    deinit {
+        checked.deinitialize(count: header.key.rowCount)
+        checked.deallocate()
+    }
 
     /// Copies one row's logits.
     /// - Parameter output: room for `classCount` values.
     /// - Throws: `corrupt`, naming shard and row, where the row does not match its checksum.
     package func copyLogits(row: Int, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
         precondition(row >= 0 && row < rowCount && output.count == classCount)
-        if let map {
-            let source = map.bytes.baseAddress! + offset + row * classCount * 4
-            memcpy(output.baseAddress!, source, classCount * 4)
-        } else {
-            let first = row / chunkRows * chunkRows
-            var failure: LogitError?
-            withUnsafeTemporaryAllocation(of: Float.self, capacity: chunkRows * classCount) { chunk in
-                do throws(LogitError) {
-                    try readChunk(first, into: chunk)
-                    let source = chunk.baseAddress! + (row - first) * classCount
-                    memcpy(output.baseAddress!, source, classCount * 4)
-                } catch { failure = error }
-            }
-            if let failure { throw failure }
-        }
-        try check(row, UnsafeBufferPointer(output))
+        try copy(row..<row + 1, into: output)
+        try check(row, UnsafeBufferPointer(output), always: verifyEvery)
     }
 
     /// Some rows whole, checked.
@@ -85,43 +63,71 @@ package final class ShardReader: @unchecked Sendable {
         precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount)
         var failure: LogitError?
         let values = [Float](unsafeUninitializedCapacity: rows.count * classCount) { buffer, filled in
+            let output = UnsafeMutableBufferPointer(rebasing: buffer[..<(rows.count * classCount)])
             do throws(LogitError) {
-                for (place, row) in rows.enumerated() {
-                    try copyLogits(
-                        row: row,
-                        into: UnsafeMutableBufferPointer(
-                            rebasing: buffer[place * classCount..<(place + 1) * classCount]))
-                }
-                filled = buffer.count
+                try copy(rows, into: output)
+                try check(rows, UnsafeBufferPointer(output), always: verifyEvery)
+                filled = output.count
             } catch { failure = error }
         }
         if let failure { throw failure }
         return columns.rows(rows, logits: values)
     }
 
-    /// Reads every row: checksums, labels within the classes, predictions that are the arg max of their logits.
+    /// Reads every row again: checksums, labels within the classes, predictions that are the arg max of their logits.
     package func verify() throws(LogitError) {
-        var row = [Float](repeating: 0, count: classCount)
-        for index in 0..<rowCount {
-            checked[index] = 0
-            var failure: LogitError?
-            row.withUnsafeMutableBufferPointer { buffer in
-                do throws(LogitError) { try copyLogits(row: index, into: buffer) } catch { failure = error }
-            }
-            if let failure { throw failure }
-            guard columns.label[index] >= 0, Int(columns.label[index]) < classCount,
-                columns.prediction[index] == argMax(row)
-            else {
+        let step = max(1, min(256, (1 << 18) / classCount))
+        let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: step * classCount)
+        defer { scratch.deallocate() }
+        for first in stride(from: 0, to: rowCount, by: step) {
+            let rows = first..<min(first + step, rowCount)
+            let part = UnsafeMutableBufferPointer(rebasing: scratch[..<(rows.count * classCount)])
+            try copy(rows, into: part)
+            try check(rows, UnsafeBufferPointer(part), always: true)
+            for (place, row) in rows.enumerated()
+            where !isConsistent(row, part[place * classCount..<(place + 1) * classCount]) {
                 throw LogitError(
                     .corrupt,
-                    "row \(index) of shard \(path) contradicts itself (its label or prediction does not fit its logits); run logit repair and ingest again"
+                    "row \(row) of shard \(path) contradicts itself (its label, status or prediction does not fit its logits); run logit repair and ingest again"
                 )
             }
         }
     }
 
-    private func check(_ row: Int, _ values: UnsafeBufferPointer<Float>) throws(LogitError) {
-        if checked[row] == 1 && !verifyEvery { return }
+    private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
+        let status = columns.attack?.status[row] ?? 0
+        return columns.label[row] >= 0 && Int(columns.label[row]) < classCount && Outcome(rawValue: status) != nil
+            && columns.prediction[row] == argMax(values)
+    }
+
+    /// Rows as stored, unchecked.
+    private func copy(_ rows: Range<Int>, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
+        switch logits {
+        case .mapped(let map, let offset):
+            let source = map.bytes.baseAddress! + offset + rows.lowerBound * classCount * 4
+            memcpy(output.baseAddress!, source, rows.count * classCount * 4)
+        case .chunked(let chunks):
+            let (base, classes) = (rows.lowerBound, classCount)
+            try chunks.forEachRun(rows) { (run, values) throws(LogitError) in
+                memcpy(output.baseAddress! + (run.lowerBound - base) * classes, values.baseAddress!, values.count * 4)
+            } damaged: { run in
+                LogitError(
+                    .corrupt,
+                    "rows \(run.lowerBound) to \(min(run.upperBound, rowCount) - 1) of shard \(path) cannot be decoded, so the file was damaged; put back a copy, or run logit repair and ingest again"
+                )
+            }
+        }
+    }
+
+    private func check(_ rows: Range<Int>, _ values: UnsafeBufferPointer<Float>, always: Bool) throws(LogitError) {
+        for (place, row) in rows.enumerated() {
+            let part = values[place * classCount..<(place + 1) * classCount]
+            try check(row, UnsafeBufferPointer(rebasing: part), always: always)
+        }
+    }
+
+    private func check(_ row: Int, _ values: UnsafeBufferPointer<Float>, always: Bool) throws(LogitError) {
+        if !always && checked[row].load(ordering: .relaxed) { return }
         var checksum = RowChecksum()
         guard checksum.value(columns, row: row, logits: values) == checksums[row] else {
             throw LogitError(
@@ -129,27 +135,7 @@ package final class ShardReader: @unchecked Sendable {
                 "row \(row) of shard \(path) (image \(columns.image[row])) fails its checksum, so the file was damaged; put back a copy, or run logit repair and ingest again"
             )
         }
-        checked[row] = 1
-    }
-
-    private func readChunk(_ first: Int, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
-        lc_silence()
-        var size: hsize_t = 0
-        let start = [hsize_t(first), 0]
-        let failure = LogitError(
-            .corrupt,
-            "rows \(first) to \(min(first + chunkRows, rowCount) - 1) of shard \(path) cannot be decoded, so the file was damaged; put back a copy, or run logit repair and ingest again"
-        )
-        guard H5Dget_chunk_storage_size(logits.id, start, &size) >= 0, size > 0, size <= UInt64(output.count * 8 + 4096)
-        else { throw failure }
-        let decoded = withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { stored in
-            var mask: UInt32 = 0
-            guard H5Dread_chunk(logits.id, lc_default(), start, &mask, stored.baseAddress) >= 0, mask == 0 else {
-                return false
-            }
-            return ZstdChunks.decode(UnsafeRawBufferPointer(stored), into: output)
-        }
-        guard decoded else { throw failure }
+        checked[row].store(true, ordering: .relaxed)
     }
 }
 

@@ -9,10 +9,12 @@ struct ShardSource: ~Copyable {
     private let fileBytes: Int
 
     init(_ path: String) throws(LogitError) {
-        let size = try Files.size(path)
+        lc_silence()
+        let size = try Superblock.check(path) { ShardSource.damaged(path, $0) }
         let access = try Handle(
             H5Pcreate(lc_file_access()), H5Pclose, or: ShardSource.damaged(path, "HDF5 is out of memory"))
-        _ = H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110)
+        // A committed shard never changes, and some file systems have no locks: HDF5's own are off.
+        _ = H5Pset_file_locking(access.id, false, true)
         let opened = try Handle(
             H5Fopen(path, lc_read_only(), access.id), H5Fclose,
             or: ShardSource.damaged(path, "HDF5 cannot open it"))
@@ -20,8 +22,6 @@ struct ShardSource: ~Copyable {
         fileBytes = size
         file = opened
     }
-
-    consuming func take() -> Handle { file }
 
     func damaged(_ reason: String) -> LogitError { ShardSource.damaged(path, reason) }
 
@@ -36,7 +36,8 @@ struct ShardSource: ~Copyable {
 
     func header() throws(LogitError) -> ShardHeader {
         let version = try integer("format_version")
-        guard version >= 1, version <= ShardHeader.currentVersion else {
+        guard version >= 1 else { throw damaged("format version \(version)") }
+        guard version <= ShardHeader.currentVersion else {
             throw LogitError(
                 .environment,
                 "shard \(path) has format version \(version), and this program reads 1 to \(ShardHeader.currentVersion); use the newer program"
@@ -46,17 +47,19 @@ struct ShardSource: ~Copyable {
         let classes = try integer("classes")
         guard classes >= 2, classes <= ShardLimits.classes else { throw damaged("\(classes) classes") }
         let rows = try extent("ordinal", rank: 1)[0]
-        guard rows >= 1, rows <= ShardLimits.rows else { throw damaged("\(rows) rows") }
+        guard rows >= 1, rows <= ShardLimits.rows, rows * Int(classes) * 4 <= ShardLimits.logitBytes else {
+            throw damaged("\(rows) rows of \(classes) classes")
+        }
         let variant = Variant(
             name: try text("attack_name"), canonical: try text("attack"), parametersJSON: try text("attack_parameters"))
         let key = UnitKey(
             dataset: try text("dataset"), split: try text("split"), datasetDigest: try text("dataset_digest"),
             network: try text("network"), networkDigest: try text("network_digest"),
-            preprocessing: try text("preprocessing"), variant: variant, view: Int(try integer("view")),
+            preprocessing: try text("preprocessing"), variant: variant, view: try count("view"),
             seed: UInt64(bitPattern: try integer("seed")), listDigest: try text("list_digest"),
-            firstPosition: Int(try integer("first_position")), rowCount: rows)
+            firstPosition: try count("first_position"), rowCount: rows)
         return ShardHeader(
-            key: key, classCount: Int(classes), blockRows: Int(try integer("block_rows")),
+            key: key, classCount: Int(classes), blockRows: try count("block_rows"),
             contentDigest: try text("content_digest"), softwareJSON: try text("software"), created: try text("created"))
     }
 
@@ -66,13 +69,21 @@ struct ShardSource: ~Copyable {
         return codec
     }
 
+    /// A number that cannot be negative.
+    private func count(_ name: String) throws(LogitError) -> Int {
+        let value = try integer(name)
+        guard value >= 0 else { throw damaged("attribute \(name) is \(value)") }
+        return Int(value)
+    }
+
     private func integer(_ name: String) throws(LogitError) -> Int64 {
         let attribute = try open(name)
         var value: Int64 = 0
+        let type = try Handle(H5Aget_type(attribute.id), H5Tclose, or: damaged("attribute \(name)"))
         let space = try Handle(H5Aget_space(attribute.id), H5Sclose, or: damaged("attribute \(name)"))
-        guard H5Sget_simple_extent_npoints(space.id) == 1, H5Aread(attribute.id, lc_native_int64(), &value) >= 0 else {
-            throw damaged("attribute \(name) is no number")
-        }
+        guard H5Tequal(type.id, lc_file_int64()) > 0, H5Sget_simple_extent_npoints(space.id) == 1,
+            H5Aread(attribute.id, lc_native_int64(), &value) >= 0
+        else { throw damaged("attribute \(name) is no 64-bit integer") }
         return value
     }
 
@@ -116,6 +127,9 @@ struct ShardSource: ~Copyable {
                 perturbationLinf: try column("perturbation_linf", .float32, rows, Float(0)),
                 cost: H5Lexists(file.id, "cost", lc_default()) > 0 ? try column("cost", .float32, rows, Float(0)) : nil)
         }
+        guard try table.ordinal[0] == integer("first_ordinal") else {
+            throw damaged("its first ordinal is not what it says")
+        }
         guard table.label.allSatisfy({ $0 >= 0 && Int($0) < header.classCount }) else {
             throw damaged("a label lies outside the classes")
         }
@@ -126,10 +140,10 @@ struct ShardSource: ~Copyable {
         throws(LogitError) -> [Value]
     {
         let dataset = try open(dataset: name)
-        guard try extent(name, rank: 1) == [rows] else { throw damaged("/\(name) has not \(rows) entries") }
-        try refuse(beyondFile: rows * MemoryLayout<Value>.stride, name)
         let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, or: damaged("/\(name)"))
         guard H5Tequal(stored.id, type.stored) > 0 else { throw damaged("/\(name) has another type") }
+        guard try extent(name, rank: 1) == [rows] else { throw damaged("/\(name) has not \(rows) entries") }
+        _ = try contiguous(dataset.id, name, bytes: rows * MemoryLayout<Value>.stride)
         var values = [Value](repeating: zero, count: rows)
         guard H5Dread(dataset.id, type.native, 0, 0, lc_default(), &values) >= 0 else {
             throw damaged("/\(name) cannot be read")
@@ -144,7 +158,7 @@ struct ShardSource: ~Copyable {
         guard H5Tget_class(stored.id) == H5T_STRING, H5Tis_variable_str(stored.id) == 0, width > 0,
             width <= ShardLimits.imageNameBytes, try extent("image", rank: 1) == [rows]
         else { throw damaged("/image holds no names") }
-        try refuse(beyondFile: rows * width, "image")
+        _ = try contiguous(dataset.id, "image", bytes: rows * width)
         let memory = try stringType(width, damaged("/image"))
         var bytes = [UInt8](repeating: 0, count: rows * width)
         guard H5Dread(dataset.id, memory.id, 0, 0, lc_default(), &bytes) >= 0 else {
@@ -160,8 +174,8 @@ struct ShardSource: ~Copyable {
         return names
     }
 
-    /// `/logits`, its offset in the file (raw) and its rows a chunk (zstd).
-    func logits(_ header: ShardHeader, _ codec: Codec) throws(LogitError) -> LogitsDataset {
+    /// `/logits`: in the mapped file (raw), or by chunks (zstd).
+    consuming func logits(_ header: ShardHeader, _ codec: Codec) throws(LogitError) -> StoredLogits {
         let dataset = try open(dataset: "logits")
         let (rows, classes) = (header.key.rowCount, header.classCount)
         guard try extent("logits", rank: 2) == [rows, classes] else {
@@ -169,28 +183,32 @@ struct ShardSource: ~Copyable {
         }
         let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, or: damaged("/logits"))
         guard H5Tequal(stored.id, lc_file_float()) > 0 else { throw damaged("/logits has another type than float32") }
-        let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/logits"))
-        let layout = H5Pget_layout(properties.id)
         switch codec {
         case .raw:
-            try refuse(beyondFile: rows * classes * 4, "logits")
-            let offset = H5Dget_offset(dataset.id)
-            guard layout == H5D_CONTIGUOUS, offset != UInt64.max, offset % 4 == 0, offset < UInt64(fileBytes) else {
-                throw damaged("/logits is not contiguous")
-            }
-            return LogitsDataset(handle: dataset, offset: Int(offset), chunkRows: 1)
+            let bytes = rows * classes * 4
+            let offset = try contiguous(dataset.id, "logits", bytes: bytes)
+            let map = try MappedFile(path)
+            guard offset + bytes <= map.bytes.count else { throw damaged("it became shorter while it was opened") }
+            return .mapped(map, offset: offset)
         case .zstd:
+            let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/logits"))
             var chunk: [hsize_t] = [0, 0]
-            guard layout == H5D_CHUNKED, H5Pget_chunk(properties.id, 2, &chunk) == 2, chunk[1] == UInt64(classes),
-                chunk[0] >= 1, chunk[0] <= UInt64(rows), chunk[0] * chunk[1] <= UInt64(1 << 28)
+            guard H5Pget_layout(properties.id) == H5D_CHUNKED, H5Pget_chunk(properties.id, 2, &chunk) == 2,
+                chunk[1] == UInt64(classes), chunk[0] >= 1, chunk[0] <= UInt64(rows),
+                chunk[0] * chunk[1] * 4 <= UInt64(ShardLimits.chunkBytes)
             else { throw damaged("/logits has chunks of another shape") }
-            return LogitsDataset(handle: dataset, offset: 0, chunkRows: Int(chunk[0]))
+            let chunkRows = Int(chunk[0])
+            return .chunked(ChunkedLogits(file: file, dataset: dataset, chunkRows: chunkRows, classCount: classes))
         }
     }
 
+    /// A dataset of the file itself: no link to another file, which a shard never has.
     private func open(dataset name: String) throws(LogitError) -> Handle {
-        try Handle(
-            H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) is missing or cannot be read"))
+        var link = H5L_info_t()
+        guard H5Lget_info(file.id, name, &link, lc_default()) >= 0, link.type == H5L_TYPE_HARD else {
+            throw damaged("/\(name) is missing")
+        }
+        return try Handle(H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) cannot be read"))
     }
 
     private func extent(_ name: String, rank: Int) throws(LogitError) -> [Int] {
@@ -204,22 +222,19 @@ struct ShardSource: ~Copyable {
         return dimensions.map(Int.init)
     }
 
-    /// Uncompressed data cannot be longer than the file that holds it.
-    private func refuse(beyondFile bytes: Int, _ name: String) throws(LogitError) {
-        guard bytes <= fileBytes else { throw damaged("/\(name) claims \(bytes) bytes in a file of \(fileBytes)") }
+    /// Where a dataset that is one run of `bytes` bytes lies in the file: no chunks, no filters, no other file's bytes.
+    private func contiguous(_ dataset: hid_t, _ name: String, bytes: Int) throws(LogitError) -> Int {
+        let properties = try Handle(H5Dget_create_plist(dataset), H5Pclose, or: damaged("/\(name)"))
+        let offset = H5Dget_offset(dataset)
+        guard H5Pget_layout(properties.id) == H5D_CONTIGUOUS, H5Pget_external_count(properties.id) == 0,
+            bytes <= fileBytes, offset <= UInt64(fileBytes - bytes), H5Dget_storage_size(dataset) == UInt64(bytes)
+        else { throw damaged("/\(name) does not lie in the file as one run of \(bytes) bytes") }
+        return Int(offset)
     }
 }
 
-struct LogitsDataset: ~Copyable {
-    private let handle: Handle
-    let offset: Int
-    let chunkRows: Int
-
-    init(handle: consuming Handle, offset: Int, chunkRows: Int) {
-        self.handle = handle
-        self.offset = offset
-        self.chunkRows = chunkRows
-    }
-
-    consuming func take() -> Handle { handle }
+/// Where a shard's logits are read from.
+enum StoredLogits: Sendable {
+    case mapped(MappedFile, offset: Int)
+    case chunked(ChunkedLogits)
 }

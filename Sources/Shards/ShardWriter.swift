@@ -4,48 +4,118 @@ import Logits
 import Platform
 
 /// Writes one shard file. Equal tables and headers give equal bytes: object times are off, the layout is fixed.
+///
+/// HDF5 lays the file out in memory and this writes it: a full disk is then one plain error of one plain write, where HDF5
+/// would keep the file half open and complain again at exit. A unit is small (about 64 MiB), so the memory is too.
 package enum ShardWriter {
-    /// Creates `path`, writes, closes and fsyncs it; on any failure the file is gone.
+    /// Creates `path`, which must not exist, writes and fsyncs it; on any failure the file is gone.
+    ///
+    /// - Parameters:
+    ///   - table: `header.key.rowCount` rows of `header.classCount` logits, with attack columns unless the variant is clean.
+    ///   - codec: how `/logits` is stored; every value is exact in each.
+    /// - Throws: `badInput` where a value is beyond what the format holds, `io` where the disk refuses.
     package static func write(
         _ table: RowTable, header: ShardHeader, codec: Codec, to path: String
     ) throws(LogitError) {
         precondition(table.count > 0 && table.count == header.key.rowCount && table.classCount == header.classCount)
-        lc_silence()
+        precondition((table.attack == nil) == header.key.variant.isClean, "attack columns belong to attacks")
+        guard !Files.exists(path) else {
+            throw LogitError(
+                .io, "shard \(path) is there already, and shards never change; remove it if it is a leftover")
+        }
+        let bytes = try image(table, header: header, codec: codec, path: path)
         do {
-            try ShardFile(path: path, table: table, header: header, codec: codec).write()
-            try Files.sync(path)
+            try Files.write(bytes, to: path, sync: true)
         } catch {
             unlink(path)
             throw error
         }
     }
+
+    /// The file's bytes.
+    private static func image(_ table: RowTable, header: ShardHeader, codec: Codec, path: String) throws(LogitError)
+        -> [UInt8]
+    {
+        lc_silence()
+        let draft = ShardDraft(path: path, table: table, header: header, codec: codec)
+        try draft.checkLimits()
+        return try draft.image()
+    }
 }
 
-private struct ShardFile {
+private struct ShardDraft {
     let path: String
     let table: RowTable
     let header: ShardHeader
     let codec: Codec
 
-    /// HDF5 hides errno behind its error stack; a full disk is by far the likeliest cause.
     private var failure: LogitError {
-        LogitError(
-            .io,
-            "cannot write the shard \(path); check that the disk has room and the folder can be written, then run again"
-        )
+        LogitError(.environment, "HDF5 cannot lay out the shard \(path) in memory; free some memory and run again")
     }
 
-    func write() throws(LogitError) {
+    private func refusal(_ what: String) -> LogitError {
+        LogitError(.badInput, "shard \(path) cannot hold \(what); make it smaller or shorter")
+    }
+
+    func checkLimits() throws(LogitError) {
+        let (rows, classes) = (table.count, table.classCount)
+        guard rows <= ShardLimits.rows else { throw refusal("\(rows) rows, more than \(ShardLimits.rows)") }
+        guard classes >= 2, classes <= ShardLimits.classes, rows * classes * 4 <= ShardLimits.logitBytes else {
+            throw refusal("\(rows) rows of \(classes) classes (2 to \(ShardLimits.classes) classes, at most 16 GiB)")
+        }
+        precondition(table.logits.count == rows * classes && table.image.count == rows, "columns of other lengths")
+        for name in table.image where name.utf8.count > ShardLimits.imageNameBytes || name.utf8.contains(0) {
+            throw refusal(
+                "the image id \(name.prefix(40))… (at most \(ShardLimits.imageNameBytes) bytes, none of them zero)")
+        }
+        for (name, value) in texts where value.utf8.count > ShardLimits.attributeBytes || value.utf8.contains(0) {
+            throw refusal("its \(name) (at most \(ShardLimits.attributeBytes) bytes, none of them zero)")
+        }
+    }
+
+    func image() throws(LogitError) -> [UInt8] {
         let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: failure)
         let creation = try Handle(H5Pcreate(lc_file_create()), H5Pclose, or: failure)
+        let logitBytes = table.logits.count * 4
         guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0,
-            H5Pset_alignment(access.id, 4096, 4096) >= 0, H5Pset_obj_track_times(creation.id, false) >= 0
+            H5Pset_fapl_core(access.id, max(1 << 16, logitBytes / 4), false) >= 0,
+            // No blocks set aside for later objects: a shard has no padding but the page alignment below.
+            H5Pset_meta_block_size(access.id, 0) >= 0, H5Pset_small_data_block_size(access.id, 0) >= 0,
+            H5Pset_obj_track_times(creation.id, false) >= 0,
+            // Attributes and links stay in the root's own header, which has a checksum over all of it.
+            H5Pset_attr_phase_change(creation.id, 1000, 900) >= 0,
+            H5Pset_link_phase_change(creation.id, 1000, 900) >= 0
         else { throw failure }
-        let file = try Handle(H5Fcreate(path, lc_truncate(), creation.id, access.id), H5Fclose, or: failure)
+        // Raw logits begin on a page. Chunks must not: each would be rounded up to whole pages.
+        if codec == .raw {
+            guard H5Pset_alignment(access.id, hsize_t(max(4096, logitBytes)), 4096) >= 0 else { throw failure }
+        }
+        let file = try Handle(
+            H5Fcreate(path, lc_truncate(), creation.id, access.id), H5Fclose, or: failure)
         try writeAttributes(file.id)
         try writeLogits(file.id)
         try writeColumns(file.id)
-        guard file.finish() else { throw failure }
+        guard H5Fflush(file.id, H5F_SCOPE_GLOBAL) >= 0 else { throw failure }
+        let size = H5Fget_file_image(file.id, nil, 0)
+        guard size > 0 else { throw failure }
+        var bytes = [UInt8](repeating: 0, count: size)
+        guard H5Fget_file_image(file.id, &bytes, size) == size else { throw failure }
+        Superblock.seal(&bytes)
+        return bytes
+    }
+
+    // MARK: Attributes
+
+    private var texts: [(String, String)] {
+        let key = header.key
+        return [
+            ("kind", "logit"), ("dataset", key.dataset), ("split", key.split), ("dataset_digest", key.datasetDigest),
+            ("network", key.network), ("network_digest", key.networkDigest), ("preprocessing", key.preprocessing),
+            ("attack", key.variant.canonical), ("attack_name", key.variant.name),
+            ("attack_parameters", key.variant.parametersJSON), ("list_digest", key.listDigest),
+            ("content_digest", header.contentDigest), ("codec", codec.rawValue), ("software", header.softwareJSON),
+            ("created", header.created),
+        ]
     }
 
     private func writeAttributes(_ file: hid_t) throws(LogitError) {
@@ -54,17 +124,9 @@ private struct ShardFile {
             ("format_version", Int64(ShardHeader.currentVersion)), ("view", Int64(key.view)),
             ("first_ordinal", table.ordinal[0]), ("block_rows", Int64(header.blockRows)),
             ("classes", Int64(header.classCount)), ("first_position", Int64(key.firstPosition)),
+            ("seed", Int64(bitPattern: key.seed)),
         ]
         for (name, value) in integers { try attribute(file, name, value) }
-        try attribute(file, "seed", Int64(bitPattern: key.seed))
-        let texts: [(String, String)] = [
-            ("kind", "logit"), ("dataset", key.dataset), ("split", key.split), ("dataset_digest", key.datasetDigest),
-            ("network", key.network), ("network_digest", key.networkDigest), ("preprocessing", key.preprocessing),
-            ("attack", key.variant.canonical), ("attack_name", key.variant.name),
-            ("attack_parameters", key.variant.parametersJSON), ("list_digest", key.listDigest),
-            ("content_digest", header.contentDigest), ("codec", codec.rawValue), ("software", header.softwareJSON),
-            ("created", header.created),
-        ]
         for (name, value) in texts { try attribute(file, name, value) }
     }
 
@@ -85,13 +147,15 @@ private struct ShardFile {
         guard H5Awrite(made.id, type.id, bytes.isEmpty ? [0] : bytes) >= 0 else { throw failure }
     }
 
+    // MARK: Datasets
+
     private func writeLogits(_ file: hid_t) throws(LogitError) {
         let (rows, classes) = (table.count, table.classCount)
         let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
         guard H5Pset_obj_track_times(properties.id, false) >= 0,
             H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
         else { throw failure }
-        let chunkRows = min(ZstdChunks.rowsPerChunk, rows)
+        let chunkRows = ZstdChunks.chunkRows(rows: rows, classes: classes)
         if codec == .zstd {
             let dimensions = [hsize_t(chunkRows), hsize_t(classes)]
             var level = UInt32(ZstdChunks.level)
@@ -108,10 +172,12 @@ private struct ShardFile {
         case .raw:
             guard H5Dwrite(dataset.id, lc_native_float(), 0, 0, lc_default(), table.logits) >= 0 else { throw failure }
         case .zstd:
+            // The last chunk is whole too, its rows beyond the table zero.
+            var values = [Float](repeating: 0, count: chunkRows * classes)
             for first in stride(from: 0, to: rows, by: chunkRows) {
-                let end = min(first + chunkRows, rows) * classes
-                var values = Array(table.logits[first * classes..<end])
-                values += [Float](repeating: 0, count: chunkRows * classes - values.count)
+                let part = table.logits[first * classes..<min(first + chunkRows, rows) * classes]
+                values.replaceSubrange(..<part.count, with: part)
+                for place in part.count..<values.count { values[place] = 0 }
                 let stored = values.withUnsafeBufferPointer(ZstdChunks.encode)
                 guard H5Dwrite_chunk(dataset.id, lc_default(), 0, [hsize_t(first), 0], stored.count, stored) >= 0
                 else { throw failure }
@@ -146,11 +212,6 @@ private struct ShardFile {
 
     private func images(_ file: hid_t) throws(LogitError) {
         let longest = max(1, table.image.map(\.utf8.count).max() ?? 1)
-        guard longest <= ShardLimits.imageNameBytes else {
-            throw LogitError(
-                .badInput, "an image id has \(longest) bytes, more than \(ShardLimits.imageNameBytes); shorten the path"
-            )
-        }
         var bytes: [UInt8] = []
         bytes.reserveCapacity(longest * table.count)
         for name in table.image {

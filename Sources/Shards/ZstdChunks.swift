@@ -1,13 +1,18 @@
 import CZstd
-import Logits
+import Glibc
 
 /// One chunk of `/logits` under the codec `zstd`: the bytes of the floats shuffled (all first bytes, then all second …),
 /// then one zstd frame that carries its content size.
 enum ZstdChunks {
-    static let rowsPerChunk = 4
-    static let level: Int32 = 3
+    /// Bytes of logits a chunk holds, undone: a random read undoes a whole chunk. schema/shard-format.md has the rates and
+    /// sizes that this and the level were chosen by.
+    static let targetBytes = 16 << 10
+    static let level: Int32 = 9
     /// HDF5's registered number for zstd.
     static let filter: Int32 = 32015
+
+    /// Rows a chunk of a table of `rows` rows holds: as many as fill it, at least one.
+    static func chunkRows(rows: Int, classes: Int) -> Int { min(max(1, targetBytes / (4 * classes)), rows) }
 
     /// The stored bytes of a chunk of floats.
     static func encode(_ values: UnsafeBufferPointer<Float>) -> [UInt8] {
@@ -28,13 +33,15 @@ enum ZstdChunks {
     /// Undoes `encode` into `values`; false where the bytes are no frame of exactly that size.
     static func decode(_ stored: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>) -> Bool {
         let size = values.count * 4
-        guard ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(size) else { return false }
+        guard ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(size),
+            ZSTD_findFrameCompressedSize(stored.baseAddress, stored.count) == stored.count
+        else { return false }
         return withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { shuffled in
-            guard ZSTD_decompress(shuffled.baseAddress, size, stored.baseAddress, stored.count) == size else {
-                return false
-            }
+            guard
+                ZSTD_decompressDCtx(context(), shuffled.baseAddress, size, stored.baseAddress, stored.count) == size
+            else { return false }
             let count = values.count
-            let p0 = shuffled.baseAddress!.assumingMemoryBound(to: UInt8.self)
+            let p0 = UnsafeRawPointer(shuffled.baseAddress!).assumingMemoryBound(to: UInt8.self)
             let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)
             for index in 0..<count {
                 let word =
@@ -44,4 +51,19 @@ enum ZstdChunks {
             return true
         }
     }
+
+    /// Each thread keeps one decompression context: making one a chunk costs as much as decoding a small chunk.
+    private static func context() -> OpaquePointer? {
+        if let kept = pthread_getspecific(contextKey) { return OpaquePointer(kept) }
+        let made = ZSTD_createDCtx()
+        pthread_setspecific(contextKey, made.map { UnsafeRawPointer($0) })
+        return made
+    }
+
+    private static let contextKey: pthread_key_t = {
+        var key = pthread_key_t()
+        let status = pthread_key_create(&key) { context in ZSTD_freeDCtx(context.map { OpaquePointer($0) }) }
+        precondition(status == 0, "the process has no thread-specific key left")
+        return key
+    }()
 }

@@ -192,15 +192,7 @@ struct DefenderCommand: ParsableCommand {
         @Option(help: "The file to write, .safetensors or .pt.") var out: String
 
         func run() throws {
-            let stored = try StoredDefender(Corpus(at: corpus, .reading), defender)
-            let net = try stored.net()
-            if out.hasSuffix(".safetensors") {
-                try Files.writeDurably(try Files.read(stored.weightsPath), to: out)
-            } else if out.hasSuffix(".pt") {
-                try net.exportTorchScript(to: out)
-            } else {
-                throw LogitError(.usage, "\(out) is no kind of file we write; name it .safetensors or .pt")
-            }
+            try StoredDefender(Corpus(at: corpus, .reading), defender).export(to: out)
             print("wrote \(out)")
         }
     }

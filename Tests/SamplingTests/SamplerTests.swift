@@ -207,3 +207,20 @@ func refusals() throws {
     }
     #expect(error?.message.contains("clean, pgd") == true)
 }
+
+@Test("a label changed within the classes is noticed, whichever row of the image is read")
+func changedLabel() throws {
+    let store = try Store()
+    let path = store.folder.file("shards/clean-0.h5")
+    var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
+    let labels = store.clean.label[..<300].withUnsafeBytes { Data($0) }
+    let place = try #require(bytes.range(of: labels)).lowerBound
+    bytes[place + 4 * 5] = 9
+    try bytes.write(to: URL(fileURLWithPath: path))
+    let sampler = try store.sampler { $0.cleanProbability = 0 }
+    for batch in try all(sampler) {
+        for row in 0..<batch.count where batch.ordinals[row] == 5 {
+            #expect(batch.labels[row] == store.clean.label[5])
+        }
+    }
+}
