@@ -85,7 +85,7 @@ let package = Package(
             dependencies: ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Ingestion"],
             path: "Tests/TestSupport", swiftSettings: strict),
         tests("Logits", ["Logits"]),
-        tests("Torch", ["Logits", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["make_pictures.py", "Pictures"]),
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),

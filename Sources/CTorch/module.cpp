@@ -54,7 +54,8 @@ int32_t module_load(const char *path, const ctorch_module_options *options, ctor
             if (options->channels_last && parameter.dim() == 4 && parameter.is_floating_point())
                 parameter.set_data(parameter.contiguous(at::MemoryFormat::ChannelsLast));
         }
-        if (options->fold) loaded->module = torch::jit::freeze(loaded->module);
+        // Frozen either way, for speed; only folding changes the arithmetic.
+        loaded->module = torch::jit::freeze(loaded->module, {}, /*optimize_numerics=*/options->fold != 0);
         if (options->normalise) {
             loaded->mean = at::tensor(at::ArrayRef<float>(options->mean, 3)).view({1, 3, 1, 1});
             loaded->deviation = at::tensor(at::ArrayRef<float>(options->deviation, 3)).view({1, 3, 1, 1});

@@ -14,11 +14,9 @@ package struct ParameterDefinition: Sendable {
             case .whole(let value): return String(value)
             case .word(let value): return value
             case .number(let value):
+                if value == value.rounded() && value.magnitude < 1e15 { return String(Int(value)) }
                 let levels = (value * 255).rounded()
-                if value != 0, levels != 0, levels / 255 == value, levels.magnitude < 1e6 {
-                    return "\(Int(levels))/255"
-                }
-                return value == value.rounded() && value.magnitude < 1e15 ? String(Int(value)) : "\(value)"
+                return levels / 255 == value && levels.magnitude < 1e6 ? "\(Int(levels))/255" : "\(value)"
             }
         }
 
@@ -69,7 +67,7 @@ package struct ParameterDefinition: Sendable {
                 "\(attack): \(name) is \(text), outside \(bound(range.lowerBound)) to \(bound(range.upperBound)); give a value in that range"
             )
         }
-        guard case .whole = preset else { return .number(value) }
+        guard case .whole = preset else { return .number(value == 0 ? 0 : value) }  // −0 is 0
         guard value == value.rounded() else {
             throw LogitError(.usage, "\(attack): \(name) is \(text); give a whole number")
         }

@@ -125,9 +125,9 @@ struct SignAttack: Attacker {
                 for first in stride(from: 0, to: gradient.count, by: size) {
                     var sum = 0.0
                     for index in first..<first + size { sum += Double(gradient[index].magnitude) }
-                    let scale = 1 / max(1e-12, Float(sum / Double(size)))
+                    let scale = max(1e-12, Float(sum / Double(size)))
                     for index in first..<first + size {
-                        momentum[index] = decay * momentum[index] + gradient[index] * scale
+                        momentum[index] = decay * momentum[index] + gradient[index] / scale
                     }
                 }
             }

@@ -3,8 +3,10 @@ import Logits
 
 /// Options of a loaded module.
 package struct ModuleOptions: Sendable, Equatable {
-    /// Freeze the module and fold batch norm into convolutions: faster, equal to float noise.
+    /// Fold batch norm into convolutions: a little faster, equal to float noise (which flips some gradient signs).
     package var fold: Bool
+    /// Parameters and input in channels-last layout: faster for large images, equal to float noise.
+    package var channelsLast: Bool
     /// Between the attacked image in [0,1] and the module; nil: the module normalises itself.
     package var normalisation: Normalisation?
 
@@ -18,8 +20,9 @@ package struct ModuleOptions: Sendable, Equatable {
         }
     }
 
-    package init(fold: Bool = true, normalisation: Normalisation? = nil) {
+    package init(fold: Bool = true, channelsLast: Bool = true, normalisation: Normalisation? = nil) {
         self.fold = fold
+        self.channelsLast = channelsLast
         self.normalisation = normalisation
     }
 }
@@ -57,7 +60,7 @@ package final class TorchModule: @unchecked Sendable {
         let library = try TorchLibrary.shared()
         var stored = ctorch_module_options()
         stored.fold = options.fold ? 1 : 0
-        stored.channels_last = 1
+        stored.channels_last = options.channelsLast ? 1 : 0
         if let normalisation = options.normalisation {
             precondition(normalisation.mean.count == 3 && normalisation.deviation.count == 3)
             stored.normalise = 1

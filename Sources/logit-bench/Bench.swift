@@ -63,7 +63,7 @@ struct Subject: ParsableArguments {
     @Option(help: "The attack, or clean.") var attack = "pgd"
     @Option(help: "Threads, each with one intra-op thread.") var workers = usableCoreCount()
     @Option(help: "Repetitions; medians are printed.") var repetitions = 5
-    @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions.") var fold = true
+    @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions.") var fold = false
 
     func open() throws -> (classifier: TorchScriptClassifier, block: AttackBlock) {
         let set = try ImageSet.open(images, classNames: nil)
@@ -162,7 +162,8 @@ struct IngestBench: ParsableCommand {
             corpus, dataset: "d", split: "s", source: subject.images, classNames: nil, progress: { _, _ in },
             shouldStop: { false })
         _ = try NetworkImport.run(
-            corpus, name: "n", module: subject.module, input: nil, mean: nil, standardDeviation: nil, fold: true)
+            corpus, name: "n", module: subject.module, input: nil, mean: nil, standardDeviation: nil, fold: subject.fold
+        )
         var request = IngestRequest(
             split: try corpus.split(dataset: nil, split: nil), network: try corpus.network(nil), attacks: [choice],
             workerCount: subject.workers)

@@ -71,8 +71,10 @@ struct NetworkCommand: ParsableCommand {
         @Option(help: "Input size, for instance 3x32x32.") var input: String?
         @Option(help: "R,G,B means, subtracted after the attacked image.") var mean: String?
         @Option(help: "R,G,B standard deviations, divided by after the means.") var std: String?
-        @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions when the module is loaded.") var fold =
-            true
+        @Flag(
+            inversion: .prefixedNo,
+            help: "Fold batch norm into convolutions: faster, but attacks agree less with other libraries.")
+        var fold = false
         @OptionGroup var output: OutputOptions
 
         func run() throws {
