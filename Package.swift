@@ -90,6 +90,7 @@ let package = Package(
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
+        tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
         tests("Ingestion", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),

@@ -10,7 +10,8 @@ package struct Histogram: Sendable, Equatable, Codable {
         self.counts = counts
     }
 
-    /// Edges over the range of all finite values; a range of one point is widened by ½ on both sides.
+    /// Edges over the range of all finite values; a range of one point is widened by ½ on both sides, or by a whole bin of
+    /// representable numbers where ½ is lost to rounding (a range that NumPy refuses).
     package static func edges(over values: [[Double]], bins: Int) -> [Double] {
         precondition(bins >= 1)
         var low = Double.infinity
@@ -20,7 +21,10 @@ package struct Histogram: Sendable, Equatable, Codable {
             high = max(high, value)
         }
         if low > high { (low, high) = (0, 1) }
-        if low == high { (low, high) = (low - 0.5, high + 0.5) }
+        if low == high {
+            let half = max(0.5, low.magnitude.ulp * Double(bins))
+            (low, high) = (low - half, high + half)
+        }
         // numpy.linspace: i · step + start, with the last edge exact.
         let step = (high - low) / Double(bins)
         var edges = (0...bins).map { Double($0) * step + low }
@@ -35,11 +39,13 @@ package struct Histogram: Sendable, Equatable, Codable {
         let (low, high) = (edges[0], edges[bins])
         var counts = [Int](repeating: 0, count: bins)
         for value in values where value >= low && value <= high {
-            var bin = min(Int((value - low) / (high - low) * Double(bins)), bins - 1)
+            // Edges of one point leave no number here: the search below then starts from the first bin.
+            let scaled = (value - low) / (high - low) * Double(bins)
+            var bin = scaled.isFinite ? min(Int(scaled), bins - 1) : 0
             if value < edges[bin] {
                 bin -= 1
-            } else if bin != bins - 1 && value >= edges[bin + 1] {
-                bin += 1
+            } else {
+                while bin != bins - 1 && value >= edges[bin + 1] { bin += 1 }
             }
             counts[bin] += 1
         }

@@ -19,9 +19,15 @@ package enum Figures {
             throw LogitError(.usage, "\(path) is no kind of picture we draw; name it .svg or .png")
         }
         let colours = ["#0072B2", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#E69F00", "#000000"]
+        guard !path.contains(where: { $0.isNewline || $0 == "\0" }) else {
+            throw LogitError(.usage, "the picture's name holds a line break; choose a name without one")
+        }
+        // Under another name until it is whole. Never with a leading |: gnuplot would run the rest.
+        let draft = (path.hasPrefix("/") ? path : "./" + path) + ".unfinished"
         var script = """
+            set encoding utf8
             set terminal \(terminal)
-            set output \(quoted(path))
+            set output \(quoted(draft))
             set title \(quoted(title)) noenhanced
             set xlabel \(quoted(axis)) noenhanced
             set ylabel 'images'
@@ -49,11 +55,14 @@ package enum Figures {
                 """
         }
         script += "\nplot \(curves.joined(separator: ", "))\n"
-        let (status, errors) = try Subprocess.run(["gnuplot", "-"], package: "gnuplot-nox", input: script)
-        guard status == 0 else {
+        // -d: the user's own gnuplot settings do not change our figures.
+        let (status, errors) = try Subprocess.run(["gnuplot", "-d", "-"], package: "gnuplot-nox", input: script)
+        guard status == 0, Files.exists(draft) else {
+            try? Files.remove(draft)
             let reason = errors.split(separator: "\n").last.map(String.init) ?? "exit status \(status)"
             throw LogitError(.io, "gnuplot could not draw \(path) (\(reason)); check that its folder can be written")
         }
+        try Files.renameUnsynced(draft, to: path)
     }
 
     /// A gnuplot string: in single quotes, where only the quote itself is special.

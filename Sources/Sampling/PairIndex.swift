@@ -64,12 +64,47 @@ struct PairIndex: Sendable {
                 "no image of \(dataset)/\(split) has a clean row and one for each of \(attacks.joined(separator: ", ")); ingest both over the same images"
             )
         }
+        try PairIndex.checkLeftOut(tables, readers, options)
         self.readers = readers
         ordinals = kept
         places = tables.map { table in kept.map { table[$0]! } }  // kept images are in every table
         classCount = readers[0].classCount
         unpairedCount = all.count - paired.count
         skippedCount = paired.count - kept.count
+    }
+
+    /// Checks the rows whose ordinal or status keeps them out of the stream: a damaged byte there must not leave an image out
+    /// in silence. Attacked rows without a clean twin and rows that are skipped or replaced are few. Where a clean twin is
+    /// missing, its own ordinal may be the damaged one, so the clean rows without an attacked one are read as well.
+    private static func checkLeftOut(
+        _ tables: [[Int64: Place]], _ readers: [ShardReader], _ options: SamplerOptions
+    ) throws(LogitError) {
+        let (clean, attacked) = (tables[0], tables.dropFirst())
+        var doubtful: [Place] = []
+        var isCleanMissing = false
+        for table in attacked {
+            for (ordinal, place) in table {
+                if clean[ordinal] == nil {
+                    isCleanMissing = true
+                    doubtful.append(place)
+                } else if let status = readers[Int(place.shard)].columns.attack?.status[Int(place.row)],
+                    policy(status, options) != .keep
+                {
+                    doubtful.append(place)
+                }
+            }
+        }
+        if isCleanMissing {
+            for (ordinal, place) in clean where attacked.contains(where: { $0[ordinal] == nil }) {
+                doubtful.append(place)
+            }
+        }
+        let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: readers[0].classCount)
+        defer { scratch.deallocate() }
+        // In the order on disk, so that a compressed chunk is decoded for neighbours together and errors come out alike.
+        for place in doubtful.sorted(by: { ($0.shard, $0.row) < ($1.shard, $1.row) }) {
+            try readers[Int(place.shard)].copyLogits(row: Int(place.row), into: scratch)
+        }
     }
 
     static func policy(_ status: UInt8, _ options: SamplerOptions) -> TwinPolicy {

@@ -140,6 +140,7 @@ package final class BatchSequence {
     private let batches: [Int]
     private var queues: [BoundedQueue<Result<Batch, LogitError>>] = []
     private var taken = 0
+    private var failure: LogitError?
 
     fileprivate init(_ sampler: Sampler, order: [Int32], epoch: Int, batches: [Int]) {
         self.sampler = sampler
@@ -150,13 +151,23 @@ package final class BatchSequence {
 
     deinit { queues.forEach { $0.close() } }
 
-    /// The next batch, or nil at the end of the epoch.
+    /// The next batch, or nil at the end of the epoch. After an error every further call throws it again: a stream never
+    /// goes on behind a hole.
     package func next() throws(LogitError) -> Batch? {
+        if let failure { throw failure }
         guard taken < batches.count else { return nil }
         if queues.isEmpty { start() }
-        defer { taken += 1 }
         // Thread t reads batches t, t + T, …: taking the queues in turn gives them back in order.
-        return try queues[taken % queues.count].pop()?.get()
+        switch queues[taken % queues.count].pop() {
+        case .success(let batch):
+            taken += 1
+            return batch
+        case .failure(let error):
+            failure = error
+            queues.forEach { $0.close() }
+            throw error
+        case nil: return nil
+        }
     }
 
     private func start() {

@@ -65,3 +65,12 @@ func wilson(count: Int, total: Int, low: Double, high: Double) throws {
     #expect(abs(foundLow - low) < 1e-12)
     #expect(abs(foundHigh - high) < 1e-12)
 }
+
+@Test("one value, however large, falls into a bin of its own range", arguments: [0, 1e20, -3e38])
+func onePoint(value: Double) {
+    let edges = Histogram.edges(over: [[value, .nan], [value]], bins: 20)
+    #expect(zip(edges, edges.dropFirst()).allSatisfy { $0 < $1 })
+    #expect(Histogram([value, value, .infinity], edges: edges).counts.reduce(0, +) == 2)
+    // Edges that somebody else chose badly count as well, and do not trap.
+    #expect(Histogram([value], edges: [value, value]).counts == [1])
+}

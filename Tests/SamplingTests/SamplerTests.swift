@@ -224,3 +224,43 @@ func changedLabel() throws {
         }
     }
 }
+
+/// Changes one byte of a shard, within the stored column that holds these values.
+private func flip<T>(_ store: Store, _ shard: String, _ column: ArraySlice<T>, at offset: Int, to value: UInt8) throws {
+    let url = URL(fileURLWithPath: store.folder.file(shard))
+    var bytes = try Data(contentsOf: url)
+    let stored = column.withUnsafeBytes { Data($0) }
+    bytes[try #require(bytes.range(of: stored)).lowerBound + offset] = value
+    try bytes.write(to: url)
+}
+
+@Test("a status that was changed to invalid does not leave the image out in silence")
+func changedStatus() throws {
+    let store = try Store()
+    let status = try #require(store.attacked.attack?.status)
+    try flip(store, "shards/pgd-0.h5", status[..<300], at: 5, to: 3)
+    let error = #expect(throws: LogitError.self) { try store.sampler() }
+    #expect(error?.code == .corrupt && error?.message.contains("pgd-0.h5") == true)
+}
+
+@Test("an ordinal that was changed does not leave its image out in silence", arguments: ["clean", "pgd"])
+func changedOrdinal(variant: String) throws {
+    let store = try Store()
+    try flip(store, "shards/\(variant)-0.h5", store.clean.ordinal[..<300], at: 8 * 299 + 3, to: 1)
+    let error = #expect(throws: LogitError.self) { try store.sampler() }
+    #expect(error?.message.contains("\(variant)-0.h5") == true)
+}
+
+@Test("after an error the stream stays ended, whatever other threads have read", arguments: [1, 3])
+func errorStays(threads: Int) throws {
+    let store = try Store()
+    try flip(store, "shards/clean-0.h5", store.clean.row(5)[...], at: 0, to: 0x55)
+    let sequence = try store.sampler {
+        $0.cleanProbability = 1
+        $0.threadCount = threads
+        $0.batchRowCount = 8
+    }.batches(epoch: 0)
+    let first = #expect(throws: LogitError.self) { while try sequence.next() != nil {} }
+    let second = #expect(throws: LogitError.self) { try sequence.next() }
+    #expect(first?.message == second?.message)
+}
