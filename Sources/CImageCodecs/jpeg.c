@@ -39,12 +39,12 @@ static uint8_t scaled(unsigned value, unsigned by) {
     return (uint8_t)(((product >> 8) + product) >> 8);
 }
 
-/* CMYK as PIL converts it. Files with Adobe's marker hold inverted values. */
-static void cmyk_to_rgb(const uint8_t *line, uint8_t *rgb, int32_t width, int inverted) {
+/* CMYK as PIL converts it: always taken as Adobe writes it, inverted, whether Adobe's marker is there or not. */
+static void cmyk_to_rgb(const uint8_t *line, uint8_t *rgb, int32_t width) {
     for (int32_t x = 0; x < width; x++, line += 4, rgb += 3) {
-        unsigned flip = inverted ? 255 : 0, white = 255 - (line[3] ^ flip);
+        unsigned white = line[3];
         for (int channel = 0; channel < 3; channel++)
-            rgb[channel] = (uint8_t)(white - scaled(line[channel] ^ flip, white));
+            rgb[channel] = (uint8_t)(white - scaled(255u - line[channel], white));
     }
 }
 
@@ -85,7 +85,7 @@ int image_decode_jpeg(const uint8_t *bytes, size_t count, image_rgb *image, char
         uint8_t *target = image->pixels + (size_t)info.output_scanline * (size_t)image->width * 3;
         JSAMPROW row = cmyk ? line : target;
         jpeg_read_scanlines(&info, &row, 1);
-        if (cmyk) cmyk_to_rgb(line, target, image->width, info.saw_Adobe_marker);
+        if (cmyk) cmyk_to_rgb(line, target, image->width);
     }
     jpeg_finish_decompress(&info);
     jpeg_destroy_decompress(&info);

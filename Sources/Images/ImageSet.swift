@@ -85,30 +85,43 @@ package final class ImageSet: Sendable {
         storage = .files(listing.entries.map { "\(path)/\($0.id)" })
     }
 
-    /// Paths of the plain files under a folder, relative to `root`.
-    private static func walk(_ root: String, _ folder: String) throws(LogitError) -> [String] {
+    /// Paths of the plain files under a folder, relative to `root`, but what is in hidden folders.
+    private static func walk(_ root: String, _ folder: String, depth: Int = 1) throws(LogitError) -> [String] {
+        guard depth <= 32 else {
+            throw LogitError(
+                .badInput, "\(root)/\(folder) is more than 32 folders deep, as where a link leads back; remove the link"
+            )
+        }
         var found: [String] = []
         for name in try Files.list("\(root)/\(folder)") {
             let path = "\(folder)/\(name)"
-            if Files.isDirectory("\(root)/\(path)") { found += try walk(root, path) } else { found.append(path) }
+            if !Files.isDirectory("\(root)/\(path)") {
+                found.append(path)
+            } else if !name.hasPrefix(".") {
+                found += try walk(root, path, depth: depth + 1)
+            }
         }
         return found
     }
 
     private init(tar path: String, _ classNames: [String]?) throws(LogitError) {
         let map = try MappedFile(path)
-        var found = try Tar.list(map, path: path)
-        // `tar c photos` wraps the class folders in one more: ids leave it out.
-        let tops = Set(found.compactMap { $0.path.split(separator: "/").first })
-        let isWrapped = tops.count == 1 && found.allSatisfy { $0.path.split(separator: "/").count > 2 }
-        if isWrapped, let top = tops.first {
-            let cut = top.count + 1
-            found = found.map { TarEntry(path: String($0.path.dropFirst(cut)), offset: $0.offset, size: $0.size) }
+        let found = ImageSet.classFolders(of: try Tar.list(map, path: path))
+        if let link = found.first(where: { $0.kind == .link }) {
+            throw LogitError(
+                .badInput,
+                "\(path) holds \(link.path) as a link or sparse file, not as its bytes; make it again with tar --dereference --hard-dereference"
+            )
         }
-        let byPath = Dictionary(found.map { ($0.path, $0) }, uniquingKeysWith: { _, last in last })
+        // By bytes: strings that differ only in Unicode's form are equal, files are not. The last of equal paths counts.
+        let files = found.filter { $0.kind == .file }
+        let byPath = Dictionary(files.map { (Array($0.path.utf8), $0) }, uniquingKeysWith: { _, last in last })
         let folders = Set(
-            found.compactMap { $0.path.contains("/") ? $0.path.split(separator: "/").first.map(String.init) : nil })
-        let listing = try Listing(Array(byPath.keys), folders: Array(folders), root: path, classNames)
+            found.filter { $0.kind == .folder || $0.path.utf8.contains(ImageSet.slash) }
+                .map { Array($0.path.utf8.prefix { $0 != ImageSet.slash }) })
+        let listing = try Listing(
+            byPath.values.map(\.path), folders: folders.map { String(decoding: $0, as: UTF8.self) }, root: path,
+            classNames)
         kind = .tar
         self.path = path
         self.classNames = listing.classNames
@@ -116,9 +129,38 @@ package final class ImageSet: Sendable {
         skippedCount = listing.skippedCount
         storage = .ranges(
             listing.entries.map { entry in
-                let file = byPath[entry.id]!  // the listing was made of these paths
+                let file = byPath[Array(entry.id.utf8)]!  // the listing was made of these paths
                 return file.offset..<file.offset + file.size
             }, map)
+    }
+
+    private static let slash = UInt8(ascii: "/")
+
+    /// The members of an archive but hidden ones, with paths from the class folders on: `tar c photos` wraps those in one
+    /// folder more, beside which and in which there may be other files.
+    private static func classFolders(of members: [TarEntry]) -> [TarEntry] {
+        let shown = members.filter { !isHidden($0) }
+        let inFolders = shown.filter { $0.kind == .folder || $0.path.utf8.contains(slash) }
+        let images = inFolders.filter { $0.kind != .folder && Listing.isImage($0.path) }
+        guard let top = inFolders.first?.path.utf8.prefix(while: { $0 != slash }).map({ $0 }), !images.isEmpty,
+            inFolders.allSatisfy({ $0.path.utf8.prefix { $0 != slash }.elementsEqual(top) }),
+            images.allSatisfy({ $0.path.utf8.count { $0 == slash } >= 2 })
+        else { return shown }
+        var unwrapped: [TarEntry] = []
+        for member in shown {
+            let isInside = member.path.utf8.starts(with: top + [slash])
+            guard isInside || member.kind != .folder else { continue }
+            let path = isInside ? String(Substring(member.path.utf8.dropFirst(top.count + 1))) : member.path
+            unwrapped.append(TarEntry(kind: member.kind, path: path, offset: member.offset, size: member.size))
+        }
+        return unwrapped.filter { !isHidden($0) }
+    }
+
+    /// As for a folder: hidden folders and what is in them are not looked at, nor are hidden files beside class folders.
+    private static func isHidden(_ member: TarEntry) -> Bool {
+        let parts = member.path.utf8.split(separator: slash)
+        let names = member.kind == .folder || parts.count == 1 ? parts[...] : parts.dropLast()
+        return names.contains { $0.first == UInt8(ascii: ".") }
     }
 
     private init(binary path: String, _ classNames: [String]?) throws(LogitError) {
@@ -184,12 +226,18 @@ private struct Listing {
                     .badInput,
                     "the folder \(folder) of \(root) is not in the class list; add it there or remove the folder")
             }
-            if image.utf8.contains(where: { $0 < 0x20 }) {
+            if image.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\u{FFFD}" }) {
                 throw LogitError(
                     .badInput,
-                    "an image of \(root) has a control character in its name; rename \(image.debugDescription)")
+                    "an image of \(root) has a name with a control character or that is not UTF-8; rename \(image.debugDescription)"
+                )
             }
             entries.append(ImageEntry(id: image, label: label))
+        }
+        // Equal strings of other bytes: the same name in two of Unicode's forms.
+        guard Set(entries.map(\.id)).count == entries.count else {
+            throw LogitError(
+                .badInput, "\(root) has two images whose names differ only in the form of their Unicode; rename one")
         }
         guard classNames.count >= 2 else {
             throw LogitError(.badInput, "\(root) has one class only (\(classNames[0])); a classifier needs two or more")
@@ -197,7 +245,9 @@ private struct Listing {
         self.entries = entries
     }
 
-    private static func isImage(_ path: String) -> Bool {
+    /// Whether a relative path is that of an image in a class folder.
+    static func isImage(_ path: String) -> Bool {
+        guard path.utf8.contains(UInt8(ascii: "/")) else { return false }
         let name = path.split(separator: "/").last ?? ""
         guard !name.hasPrefix(".") else { return false }
         let lower = name.lowercased()

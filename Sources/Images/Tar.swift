@@ -1,14 +1,18 @@
 import Logits
 import Platform
 
-/// A plain file inside a tar archive.
+/// A member of a tar archive.
 struct TarEntry: Sendable {
+    /// `link`: a symbolic or hard link, or a sparse file: its bytes are not there as they stand.
+    enum Kind: Sendable { case file, folder, link }
+
+    let kind: Kind
     let path: String
     let offset: Int
     let size: Int
 }
 
-/// Lists the plain files of a tar (ustar, GNU long names, pax paths). Links and devices are not followed.
+/// Lists the files, folders and links of a tar (ustar, GNU long names, pax paths). Devices and the like are left out.
 enum Tar {
     static func list(_ archive: MappedFile, path archivePath: String) throws(LogitError) -> [TarEntry] {
         let bytes = archive.bytes
@@ -32,10 +36,14 @@ enum Tar {
             let start = position + 512
             let data = UnsafeRawBufferPointer(rebasing: bytes[start..<start + size])
             switch header[156] {
-            case 0, UInt8(ascii: "0"), UInt8(ascii: "7"):
+            case 0, UInt8(ascii: "0"), UInt8(ascii: "7"), UInt8(ascii: "5"), UInt8(ascii: "1"), UInt8(ascii: "2"),
+                UInt8(ascii: "S"):
                 let name = longName ?? shortName(header)
                 longName = nil
-                entries.append(TarEntry(path: try clean(name, archivePath), offset: start, size: size))
+                let kind = kind(header[156], name)
+                let path = try clean(name, kind, archivePath)
+                // The folder `./` that `tar c .` writes is the archive itself.
+                if !path.isEmpty { entries.append(TarEntry(kind: kind, path: path, offset: start, size: size)) }
             case UInt8(ascii: "L"): longName = text(data)
             case UInt8(ascii: "x"): longName = paxPath(data) ?? longName
             default: longName = nil
@@ -47,6 +55,15 @@ enum Tar {
             throw LogitError(.badInput, "\(archivePath) is no tar archive, or is cut short at its end; make it again")
         }
         return entries
+    }
+
+    private static func kind(_ type: UInt8, _ name: String) -> TarEntry.Kind {
+        switch type {
+        case UInt8(ascii: "5"): .folder
+        case UInt8(ascii: "1"), UInt8(ascii: "2"), UInt8(ascii: "S"): .link
+        // The oldest archives mark a folder by the slash at its end alone.
+        default: name.utf8.last == UInt8(ascii: "/") ? .folder : .file
+        }
     }
 
     private static func checksumHolds(_ header: UnsafeRawBufferPointer) -> Bool {
@@ -97,9 +114,10 @@ enum Tar {
     }
 
     /// A relative path without `.` parts; an archive that points outside itself is refused.
-    private static func clean(_ name: String, _ archivePath: String) throws(LogitError) -> String {
+    private static func clean(_ name: String, _ kind: TarEntry.Kind, _ archivePath: String) throws(LogitError) -> String
+    {
         let parts = name.split(separator: "/").filter { $0 != "." }
-        guard !name.hasPrefix("/"), !parts.contains(".."), !parts.isEmpty else {
+        guard !name.hasPrefix("/"), !parts.contains(".."), kind == .folder || !parts.isEmpty else {
             throw LogitError(
                 .badInput, "\(archivePath) holds a file with the path \(name); make it again with relative paths")
         }

@@ -68,8 +68,8 @@ package enum NetworkProbe {
 /// docs/measurements.md has the timings behind it.
 package func recommendedBlockRows(for shape: ImageShape) -> Int {
     switch shape.height * shape.width {
-    case ...4096: 64
-    case ...16384: 32
-    default: 16
+    case ...4096: 32
+    case ...16384: 16
+    default: 8
     }
 }

@@ -138,7 +138,10 @@ struct Evaluate: ParsableCommand {
 
     private func cells(_ share: Proportion) -> [String] {
         guard let value = share.value, let low = share.low, let high = share.high else { return ["-", "-"] }
-        return ["\((100 * value).formatted(2)) % (\(share.count.grouped))", "\((100 * low).formatted(2))–\((100 * high).formatted(2))"]
+        return [
+            "\((100 * value).formatted(2)) % (\(share.count.grouped))",
+            "\((100 * low).formatted(2))–\((100 * high).formatted(2))",
+        ]
     }
 }
 

@@ -31,6 +31,10 @@ rgb.save(f"{out}/progressive.jpg", quality=80, progressive=True)
 rgb.save(f"{out}/rotated.jpg", quality=80, exif=exif)
 grey.save(f"{out}/grey.jpg", quality=80)
 rgb.convert("CMYK").save(f"{out}/cmyk.jpg", quality=90)
+adobe = open(f"{out}/cmyk.jpg", "rb").read()
+marker = adobe.index(b"\xff\xee")  # without Adobe's marker: PIL takes it as inverted all the same
+with open(f"{out}/cmyk-plain.jpg", "wb") as plain:
+    plain.write(adobe[:marker] + adobe[marker + 2 + int.from_bytes(adobe[marker + 2:marker + 4], "big"):])
 with open(f"{out}/digests.txt", "w") as digests:
     for name in sorted(os.listdir(out)):
         if name.endswith(".txt"):
