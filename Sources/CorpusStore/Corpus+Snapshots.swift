@@ -121,7 +121,7 @@ extension Corpus {
     }
 
     package func snapshotIDs() throws(LogitError) -> [String] {
-        try Files.list(layout.snapshots).filter { $0.hasSuffix(".json") }.map { String($0.dropLast(5)) }
+        try jsonNames(layout.snapshots)
     }
 
     /// Every snapshot, oldest first.

@@ -72,6 +72,7 @@ extension Corpus {
             try index([(unit, table, created)])
             adopted += 1
         }
+        if adopted > 0 { try indexStrayFiles() }
         return adopted
     }
 

@@ -52,6 +52,7 @@ package final class Corpus: Sendable {
         case .writing:
             lock = try WriterLock(layout)
             catalog = try Catalog.openForWriting(layout.catalog)
+            try indexStrayFiles()
         }
     }
 

@@ -96,6 +96,24 @@ func tamperedCatalogue() throws {
     #expect(try Verify.run(Corpus(at: path, .reading), quick: false) { _, _ in }.problems.isEmpty == false)
 }
 
+@Test("files that a killed process wrote and did not index are indexed by the next writer")
+func strayFiles() throws {
+    let folder = TemporaryFolder()
+    let path = try ingested(folder)
+    do { _ = try Corpus(at: path, .writing).tag("v1", snapshot: nil, replacing: false) }
+    let before = try contents(path)
+    let sql = """
+        DELETE FROM snapshot_unit; DELETE FROM snapshot_index; DELETE FROM tag_index;
+        DELETE FROM row_index; DELETE FROM unit_index; DELETE FROM image_index; DELETE FROM split_index;
+        DELETE FROM network_index;
+        """
+    #expect(try run("/usr/bin/sqlite3", ["\(path)/catalog.sqlite", sql]).status == 0)
+    #expect(try contents(path) != before)
+    // Shards first: a snapshot is indexed by the units it holds.
+    try Fixtures.ingest(path, limit: 100)
+    #expect(try contents(path) == before)
+}
+
 @Test("a shard that was renamed into place but not committed is adopted by the next ingest")
 func adoption() throws {
     let folder = TemporaryFolder()
