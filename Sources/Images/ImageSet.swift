@@ -45,7 +45,12 @@ package final class ImageSet: Sendable {
     package func bytes(_ ordinal: Int) throws(LogitError) -> [UInt8] {
         switch storage {
         case .files(let paths): return try Files.read(paths[ordinal], limit: 1 << 30)
-        case .ranges(let ranges, let map): return Array(map.bytes[ranges[ordinal]])
+        case .ranges(let ranges, let map):
+            // A mapping reaches beyond the end of a file that was cut since: reading there would end the process.
+            guard try Files.size(path) >= ranges[ordinal].upperBound else {
+                throw LogitError(.stale, "\(path) has become shorter since it was opened; put the whole file back")
+            }
+            return Array(map.bytes[ranges[ordinal]])
         }
     }
 

@@ -76,3 +76,17 @@ func folderTraps() throws {
     let error = #expect(throws: LogitError.self) { try ImageSet.open(folder.file("s"), classNames: nil) }
     #expect(error?.message.contains("link leads back") == true)
 }
+
+@Test("an archive that is cut while it is open is an error, not a crash")
+func cutWhileOpen() throws {
+    let folder = TemporaryFolder()
+    try FileManager.default.copyItem(atPath: Fixtures.testImages, toPath: folder.file("a.tar"))
+    let set = try ImageSet.open(folder.file("a.tar"), classNames: nil)
+    #expect(try set.bytes(1199).count > 100)
+    let handle = try #require(FileHandle(forWritingAtPath: folder.file("a.tar")))
+    try handle.truncate(atOffset: 10_000)
+    try handle.close()
+    let error = #expect(throws: LogitError.self) { try set.bytes(1199) }
+    #expect(error?.message.contains("shorter") == true)
+    #expect(try set.bytes(0).count > 100)
+}
