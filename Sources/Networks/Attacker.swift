@@ -24,6 +24,8 @@ package struct AttackedBlock: Sendable {
     package var logits: [Float]
     package var prediction: [Int32]
     package var columns: AttackColumns
+    /// The labels that the attack pushed away from.
+    package var attackedLabels: [Int32]
     /// The attacked images in [0,1].
     package var images: [Float]
 }

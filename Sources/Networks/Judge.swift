@@ -78,6 +78,7 @@ struct Judge {
             columns.perturbationL2.append(Float(squares.squareRoot()))
             columns.perturbationLinf.append(largest)
         }
-        return AttackedBlock(logits: logits, prediction: predictions, columns: columns, images: images)
+        return AttackedBlock(
+            logits: logits, prediction: predictions, columns: columns, attackedLabels: targets, images: images)
     }
 }
