@@ -11,7 +11,7 @@ import numpy as np, torch
 class Attacked:
     images: torch.Tensor
     iterations: list  # an image: the gradient evaluations of C&W, the steps of DeepFool
-    cost: list = None  # C&W: c after the last search step
+    cost: list = None  # C&W: the c of the last search step
     least_slope: torch.Tensor = None  # MIM: the smallest mean |gradient| of each image that divided a gradient
 
 
@@ -112,7 +112,15 @@ def _cw(net, x, y, confidence, rate, steps, searches, cost, abort):
         if net(x[None])[0].argmax() != y:
             return x.clone(), 0, cost  # wrong already: L2 0 is exact
     low, high, best, image, evaluations = 0.0, math.inf, math.inf, x.clone(), 0
-    for _ in range(searches):
+    for search in range(searches):
+        if search > 0:
+            if success:
+                high = min(high, cost)
+            else:
+                low = max(low, cost)
+            cost = (low + high) / 2 if math.isfinite(high) else cost * 10
+            if searches >= 10 and search == searches - 1:
+                cost = min(high, 1e10)
         delta = torch.zeros_like(x, requires_grad=True)
         adam = torch.optim.Adam([delta], lr=rate)
         previous, success = 1e6, False
@@ -133,10 +141,4 @@ def _cw(net, x, y, confidence, rate, steps, searches, cost, abort):
                     best, image = squares.item(), candidate.detach().clone()
             delta.grad = torch.autograd.grad(loss, delta)[0]
             adam.step()
-        if success:
-            high = min(high, cost)
-            cost = (low + high) / 2
-        else:
-            low = max(low, cost)
-            cost = (low + high) / 2 if math.isfinite(high) else cost * 10
     return image, evaluations, cost

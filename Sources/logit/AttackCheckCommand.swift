@@ -70,7 +70,7 @@ struct AttackCheckCommand: ParsableCommand {
         let missed = rows.count { $0.verdict == "MISSED" }
         guard missed == 0 else {
             throw LogitError(
-                .stale,
+                .environment,
                 "\(missed) of \(rows.count) comparisons missed their gate; see the rows marked MISSED, and docs/attacks-agreement.md for what is usual"
             )
         }
@@ -97,7 +97,7 @@ private struct CheckScript {
         }
         let own = "\(root)/.venv-crosscheck/bin/python"
         let python = ProcessInfo.processInfo.environment["LOGITCORPUS_PYTHON"] ?? own
-        guard Files.exists(python) else { throw lacking(python) }
+        guard Files.exists(python) || !python.contains("/") else { throw lacking(python) }
         return CheckScript(python: python, path: "\(root)/tools/crosscheck.py")
     }
 

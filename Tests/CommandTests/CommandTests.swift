@@ -173,7 +173,8 @@ func readOnly() throws {
 @Test(
     "help has an example for every command",
     arguments: [
-        ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["ingest"],
+        ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
+        ["ingest"],
         ["status"], ["verify"],
         ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"],
