@@ -48,16 +48,21 @@ def measure(torch, peers, network, library, task):
     short = {**p, "steps": min(3, p.get("steps", 3)), "search-steps": 1}
     abort = p.get("abort") != "none"
     if not task["warm"]:
-        peers.job(library, name, short, network, batch, abort)(x[:batch], y[:batch])
+        warmed = peers.job(library, name, short, network, batch, abort)(x[:batch], y[:batch])
+        logits_of(torch, network, warmed, batch)
     job = peers.job(library, name, p, network, batch, abort)
     begin = usage()
     attacked = job(x, y)
     between = usage()
-    with torch.no_grad():
-        logits = torch.cat([network.module(b) for b in attacked.split(batch)])
+    logits = logits_of(torch, network, attacked, batch)
     end = usage()
     return dict(attack=between[0] - begin[0], total=end[0] - begin[0], cpu=end[1] - begin[1], faults=end[2] - begin[2],
                 **outcome(x.numpy(), attacked.numpy(), logits.numpy(), y.numpy(), np.array(task["clean"][:task["count"]])))
+
+
+def logits_of(torch, network, images, batch):
+    with torch.no_grad():
+        return torch.cat([network.module(b) for b in images.split(batch)])
 
 
 def usage():
@@ -204,7 +209,7 @@ HEAD = ("| attack | by | images | batch | images/s | without logits | CPU ms an 
         "| ours is faster |")
 
 
-def print_cell(network, c, first):
+def print_cell(c):
     def line(by, f, images, ratio):
         l2 = "-" if f["l2"] is None else f"{f['l2']:.4f}"
         print(f"| {c['attack']} | {by} | {images} | {f['batch']} | {1 / f['wall']:.2f} | {1 / f['attack']:.2f} | "
@@ -274,10 +279,10 @@ def bench(options, name):
                     if not cells:
                         workers[0].start()
                         about = workers[0].about
-                        print(f"theirs: CPU capability {about['capability']}, {about['threads']} threads\n\n```\n{about['config']}```\n\n"
+                        print(f"theirs: CPU capability {about['capability']}, {about['threads']} threads\n\n```\n{about['config'].split('  - Build settings')[0]}```\n\n"
                               f"{HEAD}\n" + "|---" * 11 + "|")
                     cells.append(cell(options, ours, attack, library, workers, folder))
-                    print_cell(name, cells[-1], len(cells) == 1)
+                    print_cell(cells[-1])
             finally:
                 for worker in workers:
                     worker.stop()
