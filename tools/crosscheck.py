@@ -5,10 +5,14 @@
 
 A dump (Sources/Ingestion/AttackDump.swift) holds pixels and our results. FGSM, BIM, PGD and MIM are judged by the share of
 values that agree to 1e-6 (a flipped gradient sign moves a value by twice the step, so the largest difference says little) and
-by the share of equal arg maxes; DeepFool and C&W by the L2 norms of the perturbations. Exit status 1: a gate was missed;
-3: a library is missing.
+by the share of equal arg maxes; DeepFool and C&W by the L2 norms of the perturbations.
+
+Their side computes as ours does: one thread an operation, the same memory layout. Over ten steps the signs of a large network
+can drift apart with the last bits of its arithmetic whoever computes it. Where a share misses its gate, PyTorch in the other
+layout is held against itself: the verdict is "noise" where that agrees no better, else "MISSED".
+Exit status 1: a gate was missed; 3: a library is missing.
 """
-import argparse, json, os, subprocess, sys, tempfile
+import argparse, concurrent.futures, json, subprocess, sys, tempfile
 import numpy as np
 
 try:
@@ -34,11 +38,17 @@ class Dump:
         shape, classes = self.about["shape"], self.about["classes"]
         self.x = torch.from_numpy(self.read("pixels", np.float32).reshape(-1, *shape))
         self.logits = torch.from_numpy(self.read("logits", np.float32).reshape(-1, classes))
-        self.network = peers.load(
-            self.about["module"], shape, classes, self.about.get("mean"), self.about.get("standard_deviation"))
-        for parameter in self.network.module.parameters():
-            parameter.requires_grad_(False)
+        self.channels_last = json.loads(self.about["software"])["channels_last"]
+        self.network = self.load(self.channels_last)
         self.batch = BATCH.get(shape[1], 16)
+
+    def load(self, channels_last):
+        network = peers.load(
+            self.about["module"], self.about["shape"], self.about["classes"], self.about.get("mean"),
+            self.about.get("standard_deviation"), channels_last)
+        for parameter in network.module.parameters():
+            parameter.requires_grad_(False)
+        return network
 
     def read(self, name, kind):
         return np.fromfile(f"{self.folder}/{name}", kind)
@@ -47,30 +57,22 @@ class Dump:
         images = torch.from_numpy(self.read(f"{number}.images", np.float32).reshape(self.x.shape))
         return images, torch.from_numpy(self.read(f"{number}.labels", np.int32).astype(np.int64))
 
-    def reference_images(self, function, *arguments):
-        """A one-image-at-a-time reference: on one thread, where small pieces of work run 20 times as fast."""
-        threads = torch.get_num_threads()
-        torch.set_num_threads(1)
-        try:
-            return function(self.network.module, *arguments).images
-        finally:
-            torch.set_num_threads(threads)
-
     def predict(self, images):
         with torch.no_grad():
             return torch.cat([self.network.module(b) for b in images.split(self.batch)])
 
 
-def row(attack, anchor, images, measure, value, gate, good, arg_max="", note=""):
+def row(attack, anchor, images, measure, value, gate, verdict, arg_max="", note=""):
     return dict(attack=attack, anchor=anchor, images=images, measure=measure, value=value, arg_max=arg_max, gate=gate,
-                verdict="ok" if good else "MISSED", note=note)
+                verdict=verdict, note=note)
 
 
 def clean_row(dump):
     theirs = dump.predict(dump.x)
     relative = ((dump.logits - theirs).abs().max() / theirs.abs().max()).item()
     same = (dump.logits.argmax(1) == theirs.argmax(1)).float().mean().item()
-    return row("clean", "PyTorch", len(dump.x), "logits, of the largest", f"{relative:.1e}", "<= 1e-4", relative <= 1e-4,
+    return row("clean", "PyTorch", len(dump.x), "logits, of the largest", f"{relative:.1e}", "<= 1e-4",
+               "ok" if relative <= 1e-4 else "MISSED",
                f"{100 * same:.2f} %")
 
 
@@ -79,37 +81,48 @@ def sign_rows(dump, number, about):
     name, p = about["name"], json.loads(about["parameters"])
     ours, y = dump.part(number)
     noise = reference.start_noise(range(len(ours)), ours.shape[1:], p["epsilon"]) if name == "pgd" else None
-    first = _sign_reference(dump, name, p, y, noise)
+    first = sign_reference(dump, dump.network, name, p, y, noise)
     anchors = {"reference": first.images}
     for library in peers.ANCHORS[name]:
         with peers.starting_from(noise):
             anchors[library] = peers.job(library, name, p, dump.network, dump.batch)(dump.x, y)
     gate = (0.995 if dump.about["fold"] else 0.9999) if name == "fgsm" else 0.99
-    after, rows = dump.predict(ours).argmax(1), []
+    after, rows, itself = dump.predict(ours).argmax(1), [], None
     for anchor, theirs in anchors.items():
         keep, note = torch.ones(len(ours), dtype=torch.bool), ""
         if name == "mim" and anchor != "reference":
             # They divide by the mean of a gradient however small it is; attacks of ours divide by 1e-12 at least.
             keep = first.least_slope > 1e-12
             note = f"{(~keep).sum().item()} images whose gradient falls below the floor of 1e-12 left out" if not keep.all() else ""
-        agree = ((ours - theirs)[keep].abs() <= 1e-6).float().mean().item()
+        agree = share_within(ours[keep], theirs[keep])
         same = (after == dump.predict(theirs).argmax(1))[keep].float().mean().item()
+        verdict = "ok" if agree >= gate and same >= 0.995 else "MISSED"
+        if verdict == "MISSED" and same >= 0.995:
+            if itself is None:
+                other = sign_reference(dump, dump.load(not dump.channels_last), name, p, y, noise)
+                itself = share_within(other.images, first.images)
+            verdict = "noise" if agree >= itself else verdict
+            note = f"PyTorch in two layouts: {100 * itself:.4f} %{'; ' if note else ''}{note}"
         rows.append(row(about["attack"], anchor, keep.sum().item(), "values within 1e-6", f"{100 * agree:.4f} %",
-                        f">= {100 * gate:g} %; arg max 99.5 %", agree >= gate and same >= 0.995, f"{100 * same:.2f} %", note))
+                        f">= {100 * gate:g} %; arg max 99.5 %", verdict, f"{100 * same:.2f} %", note))
     return rows
 
 
-def _sign_reference(dump, name, p, y, noise):
+def share_within(a, b):
+    return ((a - b).abs() <= 1e-6).double().mean().item()
+
+
+def sign_reference(dump, network, name, p, y, noise):
     parts = []
     for start in range(0, len(y), dump.batch):
         place = slice(start, start + dump.batch)
         x, labels = dump.x[place], y[place]
         if name == "fgsm":
-            parts.append(reference.fgsm(dump.network.module, x, labels, p["epsilon"]))
+            parts.append(reference.fgsm(network.module, x, labels, p["epsilon"]))
         else:
             step = p["epsilon"] / p["steps"] if name == "mim" else p["step-size"]
             parts.append(reference.iterate(
-                dump.network.module, x, labels, p["epsilon"], step, p["steps"], None if noise is None else noise[place],
+                network.module, x, labels, p["epsilon"], step, p["steps"], None if noise is None else noise[place],
                 p.get("decay") if name == "mim" else None))
     least = None if name == "fgsm" else torch.cat([part.least_slope for part in parts])
     return reference.Attacked(torch.cat([part.images for part in parts]), [], least_slope=least)
@@ -123,20 +136,21 @@ def distance_rows(dump, number, about, few):
     some = (dump.x[:few], y[:few])
     if name == "deepfool":
         settings = p["candidates"], p["steps"], p["overshoot"]
-        plain = dump.reference_images(reference.deepfool, some[0], *settings)
+        plain = reference.deepfool(dump.network.module, some[0], *settings).images
         rows = [distance_row(dump, about, "reference", ours, y, plain, 1e-3),
                 distance_row(dump, about, "foolbox", ours, y, library("foolbox", dump.batch)(dump.x, y), 0.05)]
         if dump.about["classes"] <= p["candidates"]:
             # ART clips to [0,1] after each step, which the product must not: where that alone changes the reference's norm,
             # ART is no anchor.
-            clipped = dump.reference_images(reference.deepfool, *some[:1], *settings, True)
+            clipped = reference.deepfool(dump.network.module, some[0], *settings, True).images
             norms = [(images - some[0]).flatten(1).norm(dim=1) for images in (plain, clipped)]
             keep = (norms[0] - norms[1]).abs() <= 1e-4 * norms[1]
             rows.append(distance_row(dump, about, "art", ours, y, library("art", 1)(*some), 1e-3, keep))
         return rows
     abort = p["abort"] != "none"
     settings = p["confidence"], p["learning-rate"], p["steps"], p["search-steps"], p["initial-cost"], abort
-    rows = [distance_row(dump, about, "reference", ours, y, dump.reference_images(reference.cw, *some, *settings), 1e-3)]
+    plain = reference.cw(dump.network.module, *some, *settings).images
+    rows = [distance_row(dump, about, "reference", ours, y, plain, 1e-3)]
     if not abort:
         rows.append(distance_row(
             dump, about, "foolbox", ours, y, library("foolbox", dump.batch, abort=False)(dump.x, y), 1e-3))
@@ -155,7 +169,8 @@ def distance_row(dump, about, anchor, ours, y, theirs, gate, keep=None):
         right = right & keep
     both = right & (a != y) & (b != y)
     if not both.any():
-        return row(about["attack"], anchor, 0, "relative L2", "none", f"<= {gate:g}", False, note="no image that both fool" + note)
+        return row(about["attack"], anchor, 0, "relative L2", "none", f"<= {gate:g}", "MISSED",
+                   note="no image that both fool" + note)
     same = ((a == b) | ((a == y) & (b == y)))[right].float().mean().item()
     norms = [(images - x).flatten(1).norm(dim=1)[both] for images in (ours, theirs)]
     relative = ((norms[0] - norms[1]).abs() / norms[1]).sort().values
@@ -164,7 +179,7 @@ def distance_row(dump, about, anchor, ours, y, theirs, gate, keep=None):
     return row(
         about["attack"], anchor, int(both.sum()), "relative L2: median, worst",
         f"{relative[(len(relative) - 1) // 2].item():.1e}, {relative[-1].item():.1e}", f"<= {gate:g} for 99 %; arg max 99 %",
-        share >= 0.99 and same >= 0.99, f"{100 * same:.2f} %",
+        "ok" if share >= 0.99 and same >= 0.99 else "MISSED", f"{100 * same:.2f} %",
         f"{100 * share:.1f} % within; median L2 {medians[0]:.4f}, theirs {medians[1]:.4f}{note}")
 
 
@@ -191,48 +206,63 @@ def show_row(network, r):
           f"| {r['gate']} | {r['verdict']} | {r['note']} |", flush=True)
 
 
-def real_networks(options):
-    """Dumps and compares the four real networks; fewer images where one takes longer."""
+# Images for every anchor, and for the slow ones (one image at a time): shares of --images.
+SHARES = {"resnet20": (1, 1 / 4), "densenet40_12": (1 / 2, 1 / 8), "mobilenet_v2": (1 / 8, 1 / 16), "squeezenet1_1": (1 / 8, 1 / 16)}
+
+
+def real_network(options, name):
+    """Dumps and compares one real network; prints its rows and returns how many gates were missed."""
     import real_images
-    share = {"resnet20": (1, 1 / 4), "densenet40_12": (1 / 2, 1 / 8), "mobilenet_v2": (1 / 4, 1 / 16), "squeezenet1_1": (1 / 4, 1 / 16)}
-    print("| network | attack | anchor | images | measure | value | equal arg max | gate | | |\n" + "|---" * 10 + "|")
-    missed = 0
-    for name in options.networks.split(","):
-        real = real_images.NETWORKS[name]
-        many, few = (max(4, round(options.images * s)) for s in share[name])
-        pixels, labels = real_images.images(options.data, real.side, many)
-        for fold in (False, True):
-            # Folding batch norm has a gate of its own for FGSM; the other attacks are judged as the product runs them.
-            attacks = "fgsm" if fold else options.attacks
-            if fold and "fgsm" not in options.attacks.split(","):
-                continue
-            with tempfile.TemporaryDirectory() as folder:
-                pixels.tofile(f"{folder}/in.pixels")
-                labels.tofile(f"{folder}/in.labels")
-                subprocess.run(
-                    [options.bench, "attack", "--module", f"{options.data}/networks/{real.module}", "--shape",
-                     f"3x{real.side}x{real.side}", "--pixels", f"{folder}/in.pixels", "--labels", f"{folder}/in.labels",
-                     "--attack", attacks, "--out", folder, "--fold" if fold else "--no-fold"],
-                    check=True, stdout=subprocess.DEVNULL)
-                label = name + (", folded" if fold else "")
-                rows = compare(folder, few, lambda _, r: show_row(label, r))
-                missed += sum(r["verdict"] == "MISSED" for r in rows)
-    print(f"\n{missed} gates missed" if missed else "\nall gates held")
+    real, missed = real_images.NETWORKS[name], 0
+    many, few = (max(4, round(options.images * s)) for s in SHARES[name])
+    pixels, labels = real_images.images(options.data, real.side, many)
+    for fold in (False, True):
+        # Folding batch norm has a gate of its own for FGSM; the other attacks are judged as the product runs them.
+        attacks = "fgsm" if fold else options.attacks
+        if fold and "fgsm" not in options.attacks.split(","):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            pixels.tofile(f"{folder}/in.pixels")
+            labels.tofile(f"{folder}/in.labels")
+            subprocess.run(
+                [options.bench, "attack", "--module", f"{options.data}/networks/{real.module}", "--shape",
+                 f"3x{real.side}x{real.side}", "--pixels", f"{folder}/in.pixels", "--labels", f"{folder}/in.labels",
+                 "--attack", attacks, "--out", folder, "--fold" if fold else "--no-fold"],
+                check=True, stdout=subprocess.DEVNULL)
+            label = name + (", folded" if fold else "")
+            missed += sum(r["verdict"] == "MISSED" for r in compare(folder, few, lambda _, r: show_row(label, r)))
     return missed
+
+
+def real_networks(options):
+    """Two networks at a time, each a process of one thread."""
+    def child(name):
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", __file__, "--data", options.data, "--bench", options.bench, "--images",
+             str(options.images), "--attacks", options.attacks, "--network", name], stdout=subprocess.PIPE, text=True)
+
+    print("| network | attack | anchor | images | measure | value | equal arg max | gate | | |\n" + "|---" * 10 + "|", flush=True)
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for ran in pool.map(child, options.networks.split(",")):
+            print(ran.stdout, end="", flush=True)
+            failed += ran.returncode != 0
+    print("\n" + (f"{failed} networks miss a gate or failed" if failed else "no gate missed"))
+    return failed
 
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("--dump")
-    parser.add_argument("--report")
-    parser.add_argument("--data")
-    parser.add_argument("--bench")
+    for name in ("--dump", "--report", "--data", "--bench", "--network"):
+        parser.add_argument(name)
     parser.add_argument("--images", type=int, default=128)
-    parser.add_argument("--few", type=int, default=16)
-    parser.add_argument("--networks", default="resnet20,densenet40_12,mobilenet_v2,squeezenet1_1")
+    parser.add_argument("--few", type=int, default=16, help="images for the anchors that take one at a time")
+    parser.add_argument("--networks", default="densenet40_12,mobilenet_v2,squeezenet1_1,resnet20")
     parser.add_argument("--attacks", default=ALL)
     options = parser.parse_args()
-    torch.set_num_threads(len(os.sched_getaffinity(0)))
+    torch.set_num_threads(1)
+    if options.network:
+        return 1 if real_network(options, options.network) else 0
     if not options.dump:
         return 1 if real_networks(options) else 0
     rows = compare(options.dump, options.few, (lambda *_: None) if options.report else show_row)

@@ -33,23 +33,29 @@ class Network:
     classes: int
 
 
-def load(path, shape, classes, mean=None, deviation=None):
-    """As a user loads it: eval mode, parameters as they are."""
+class Wrapped(torch.nn.Module):
+    """A module behind a normalisation, or in channels-last layout."""
+
+    def __init__(self, module, mean, deviation, channels_last):
+        super().__init__()
+        self.inner = module.to(memory_format=torch.channels_last) if channels_last else module
+        self.channels_last = channels_last
+        self.register_buffer("mean", torch.tensor(mean or [0.0] * 3).view(1, 3, 1, 1))
+        self.register_buffer("deviation", torch.tensor(deviation or [1.0] * 3).view(1, 3, 1, 1))
+        self.normalises = mean is not None
+
+    def forward(self, x):
+        if self.normalises:
+            x = (x - self.mean) / self.deviation
+        return self.inner(x.contiguous(memory_format=torch.channels_last) if self.channels_last else x)
+
+
+def load(path, shape, classes, mean=None, deviation=None, channels_last=False):
+    """As a user loads it: eval mode, parameters as they are; behind a wrapper only where one is needed."""
     module = torch.jit.load(path).eval()
-    if mean is None:
-        return Network(module, tuple(shape), classes)
-
-    class Normalised(torch.nn.Module):
-        def __init__(self):
-            super().__init__()
-            self.inner = module
-            self.register_buffer("mean", torch.tensor(mean).view(1, 3, 1, 1))
-            self.register_buffer("deviation", torch.tensor(deviation).view(1, 3, 1, 1))
-
-        def forward(self, x):
-            return self.inner((x - self.mean) / self.deviation)
-
-    return Network(Normalised().eval(), tuple(shape), classes)
+    if mean is not None or channels_last:
+        module = Wrapped(module, mean, deviation, channels_last).eval()
+    return Network(module, tuple(shape), classes)
 
 
 def job(library, attack, p, network, batch, abort=True):

@@ -26,6 +26,8 @@ struct AttackBench: ParsableCommand {
     @Option(help: "Threads, each with one intra-op thread.") var workers = usableCoreCount()
     @Option(help: "Images computed at once; the default is the network's own.") var block: Int?
     @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions.") var fold = false
+    @Flag(inversion: .prefixedNo, help: "The memory layout; the default is the product's choice for the shape.")
+    var channelsLast: Bool?
 
     func run() throws {
         let shape = try parsedShape()
@@ -34,7 +36,7 @@ struct AttackBench: ParsableCommand {
             path: module, candidates: [shape], mean: mean, standardDeviation: deviation, fold: fold)
         let classifier = try TorchScriptClassifier(
             path: module, digest: "", shape: shape, classCount: found.classCount, mean: mean,
-            standardDeviation: deviation, fold: fold)
+            standardDeviation: deviation, fold: fold, channelsLast: channelsLast)
         let all = try pixels == nil ? decodedImages(shape) : rawImages(shape)
         guard all.labels.allSatisfy({ $0 >= 0 && Int($0) < found.classCount }) else {
             throw LogitError(.badInput, "some labels are no class of the \(found.classCount) of \(module)")

@@ -96,7 +96,7 @@ private struct CheckScript {
             )
         }
         let own = "\(root)/.venv-crosscheck/bin/python"
-        let python = ProcessInfo.processInfo.environment["LOGITCORPUS_PYTHON"] ?? own
+        let python = ProcessInfo.processInfo.environment["LOGITCORPUS_PYTHON"].flatMap { $0.isEmpty ? nil : $0 } ?? own
         guard Files.exists(python) || !python.contains("/") else { throw lacking(python) }
         return CheckScript(python: python, path: "\(root)/tools/crosscheck.py")
     }
