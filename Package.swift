@@ -35,6 +35,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CAttackKernels"),
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
@@ -48,7 +49,7 @@ let package = Package(
 
         // Layer 2
         swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
-        swift("Networks", ["Logits", "Torch"]),
+        swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
         // Layer 3

@@ -11,6 +11,10 @@ struct ctorch_module {
     at::Tensor mean, deviation;  // undefined: the module normalises itself
 };
 
+struct ctorch_pass {
+    at::Tensor images, logits;
+};
+
 namespace logitcorpus {
 
 namespace {
@@ -86,29 +90,40 @@ int32_t module_logits(
     });
 }
 
-int32_t module_gradient(
-    ctorch_module *module, ctorch_shape shape, const float *images, ctorch_loss loss, const int32_t *labels,
-    const float *cotangent, int64_t classes, float *logits, float *gradient, char *error) {
+int32_t pass_begin(
+    ctorch_module *module, ctorch_shape shape, const float *images, int64_t classes, float *logits, ctorch_pass **result,
+    char *error) {
     return guarded(error, [&] {
         const at::AutoGradMode recording(true);
-        const auto x = input_of(*module, shape, images).set_requires_grad(true);
-        const auto z = logits_of(*module, x, classes);
+        auto pass = std::make_unique<ctorch_pass>();
+        pass->images = input_of(*module, shape, images).set_requires_grad(true);
+        pass->logits = logits_of(*module, pass->images, classes);
+        copy_out(pass->logits, logits);
+        *result = pass.release();
+    });
+}
+
+int32_t pass_gradient(
+    ctorch_pass *pass, ctorch_loss loss, const int32_t *labels, const float *cotangent, float *gradient, char *error) {
+    return guarded(error, [&] {
+        const at::AutoGradMode recording(true);
+        const auto &z = pass->logits;
         if (!z.requires_grad()) {  // the output does not depend on the input: the gradient is zero everywhere
-            std::memset(gradient, 0, sizeof(float) * static_cast<size_t>(x.numel()));
-            copy_out(z, logits);
+            std::memset(gradient, 0, sizeof(float) * static_cast<size_t>(pass->images.numel()));
             return;
         }
         at::Tensor value;
         if (loss == CTORCH_LOSS_CROSS_ENTROPY) {
-            const auto y = at::from_blob(const_cast<int32_t *>(labels), {shape.count}, at::kInt).to(at::kLong);
+            const auto y = at::from_blob(const_cast<int32_t *>(labels), {z.size(0)}, at::kInt).to(at::kLong);
             value = at::nll_loss(at::log_softmax(z, 1), y, {}, at::Reduction::Sum);
         } else {
-            value = (z * at::from_blob(const_cast<float *>(cotangent), {shape.count, classes}, at::kFloat)).sum();
+            value = (z * at::from_blob(const_cast<float *>(cotangent), z.sizes(), at::kFloat)).sum();
         }
-        copy_out(torch::autograd::grad({value}, {x})[0], gradient);
-        copy_out(z, logits);
+        copy_out(torch::autograd::grad({value}, {pass->images}, {}, /*retain_graph=*/true)[0], gradient);
     });
 }
+
+void pass_free(ctorch_pass *pass) { delete pass; }
 
 }  // namespace
 
@@ -119,7 +134,9 @@ void fill_modules(ctorch_api_table &table) {
     table.module_free = module_free;
     table.module_probe = module_probe;
     table.module_logits = module_logits;
-    table.module_gradient = module_gradient;
+    table.pass_begin = pass_begin;
+    table.pass_gradient = pass_gradient;
+    table.pass_free = pass_free;
 }
 
 }  // namespace logitcorpus

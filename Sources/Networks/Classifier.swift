@@ -48,10 +48,14 @@ package protocol Classifier: Sendable {
     ///   - logits: room for count × classCount.
     func logits(_ images: [Float], count: Int, into logits: inout [Float]) throws(LogitError)
 
-    /// The logits of the same pass, and d loss / d images (count × inputShape).
-    func gradient(
-        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
-    ) throws(LogitError)
+    /// A forward pass that gradients can be asked of; its logits go to `logits`.
+    func pass(_ images: [Float], count: Int, logits: inout [Float]) throws(LogitError) -> any GradientPass
+}
+
+/// One forward pass of a classifier, kept for its gradients. One thread at a time.
+package protocol GradientPass: AnyObject {
+    /// d loss / d images (count × inputShape), at the images of the pass.
+    func gradient(of loss: Loss, into gradient: inout [Float]) throws(LogitError)
 }
 
 /// A TorchScript module as a classifier.
@@ -88,24 +92,27 @@ package final class TorchScriptClassifier: Classifier {
         try module.logits(images, shape(count), classCount: classCount, into: &logits)
     }
 
-    package func gradient(
-        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
-    ) throws(LogitError) {
-        precondition(images.count == count * inputShape.valueCount && gradient.count == images.count)
-        precondition(logits.count == count * classCount)
-        switch loss {
-        case .crossEntropy(let labels):
-            try module.crossEntropyGradient(
-                images, shape(count), labels: labels, classCount: classCount, logits: &logits, gradient: &gradient)
-        case .cotangent(let cotangent):
-            try module.cotangentGradient(
-                images, shape(count), cotangent: cotangent, classCount: classCount, logits: &logits, gradient: &gradient
-            )
-        }
+    package func pass(_ images: [Float], count: Int, logits: inout [Float]) throws(LogitError) -> any GradientPass {
+        precondition(images.count == count * inputShape.valueCount && logits.count == count * classCount)
+        return TorchGradientPass(
+            pass: try module.pass(images, shape(count), classCount: classCount, logits: &logits))
     }
 
     private func shape(_ count: Int) -> BatchShape {
         BatchShape(count: count, channels: inputShape.channels, height: inputShape.height, width: inputShape.width)
+    }
+}
+
+private final class TorchGradientPass: GradientPass {
+    private let pass: TorchPass
+
+    init(pass: TorchPass) { self.pass = pass }
+
+    func gradient(of loss: Loss, into gradient: inout [Float]) throws(LogitError) {
+        switch loss {
+        case .crossEntropy(let labels): try pass.crossEntropyGradient(labels: labels, into: &gradient)
+        case .cotangent(let cotangent): try pass.cotangentGradient(cotangent, into: &gradient)
+        }
     }
 }
 
