@@ -120,6 +120,25 @@ func otherSoftware() throws {
     }
 }
 
+@Test("with other software one attacked image that went elsewhere proves nothing, several in a block do")
+func elsewhere() throws {
+    let folder = TemporaryFolder()
+    let path = try Fixtures.corpus(folder)
+    try Fixtures.ingest(path, attacks: "pgd", limit: 32)
+    for count in [1, 3] {
+        let other = try forged(folder, from: path, name: "\(count)", software: "{\"logitcorpus\":\"9\"}") { table, _ in
+            for row in 0..<count {
+                for index in row * 100..<(row + 1) * 100 { table.logits[index].negate() }
+                table.prediction[row] = argMax(table.row(row))
+            }
+        }
+        let verdict = try replay(other, "shapes/test/20/residual/pgd/0").report.verdict
+        #expect(verdict == (count == 1 ? .withinGates : .different))
+        let failed = try recompute(other, 32).rows.filter(\.hasFailed)
+        #expect(failed.map(\.comparison.ordinal) == (count == 1 ? [] : [0, 1, 2]))
+    }
+}
+
 @Test("rows of an attack that now has other parameters are not made again, and that is said")
 func staleAttack() throws {
     let folder = TemporaryFolder()
