@@ -55,7 +55,8 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [.embedInCode("Resources/catalog-v1.sql")], swiftSettings: strict),
+            resources: [.embedInCode("Resources/catalog-v1.sql"), .embedInCode("Resources/catalog-v2.sql")],
+            swiftSettings: strict),
 
         // Layer 4
         swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"]),
@@ -93,7 +94,9 @@ let package = Package(
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
-        tests("Ingestion", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
+        tests(
+            "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
+            data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Shards", "CorpusStore", "Defence", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"]),

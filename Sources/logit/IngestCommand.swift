@@ -9,6 +9,7 @@ import Shards
 
 extension Codec: ExpressibleByArgument {}
 extension LabelPolicy: ExpressibleByArgument {}
+extension ImagePrecision: ExpressibleByArgument {}
 
 struct IngestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,6 +17,9 @@ struct IngestCommand: ParsableCommand {
         discussion: """
             Only rows that are missing are computed. Stopped or killed, the same command goes on from the last finished block
             and ends in the same rows. Each finished ingest makes a snapshot.
+            --keep-images stores the image that the network was given, attacked or clean, beside each row (/perturbed): 8bit as
+            torchvision's save_image writes it, or float, exact. Attacked rows then also get the outcome after rounding to 8
+            bits (/status_8bit), which --status-8bit stores alone.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
             """)
 
@@ -33,6 +37,9 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Threads that compute; the default is one a core.") var workers: Int?
     @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
     @Option(help: "Images computed at once, instead of the network's own block size.") var block: Int?
+    @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
+    @Flag(name: .customLong("status-8bit"), help: "Store the outcome after rounding attacked images to 8 bits.")
+    var status8bit = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
@@ -50,6 +57,8 @@ struct IngestCommand: ParsableCommand {
         request.codec = codec
         request.prefetch = prefetch
         request.blockRows = block
+        request.keepImages = keepImages
+        request.status8bit = status8bit
         let progress = Progress("images", quiet: output.quiet)
         let report = try Ingest.run(request, into: opened) {
             progress.show($0.variant, done: $0.done, total: $0.total, computed: $0.computed)
@@ -58,11 +67,11 @@ struct IngestCommand: ParsableCommand {
         } shouldStop: {
             Interrupt.isAsked
         }
-        var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed"])
+        var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed", "invalid"])
         for part in report.parts {
             table.add([
                 part.attack, "\(part.view)", part.images.grouped, part.present.grouped, part.resumed.grouped,
-                part.computed.grouped,
+                part.computed.grouped, part.invalid.grouped,
             ])
         }
         let summary =

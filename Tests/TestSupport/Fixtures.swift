@@ -12,9 +12,11 @@ package enum Fixtures {
     package static let trainImages = "\(folder)/train.tar"
     package static let network = "\(folder)/networks/residual.pt"
 
-    /// A new corpus with the fixture images and network, nothing ingested.
-    package static func corpus(_ folder: TemporaryFolder, name: String = "corpus", train: Bool = false) throws -> String
-    {
+    /// A new corpus with the fixture images and network (or others), nothing ingested.
+    package static func corpus(
+        _ folder: TemporaryFolder, name: String = "corpus", train: Bool = false, network: String = network,
+        testImages: String = testImages
+    ) throws -> String {
         let path = folder.file(name)
         try Corpus.create(at: path)
         let corpus = try Corpus(at: path, .writing)
@@ -32,7 +34,8 @@ package enum Fixtures {
     @discardableResult
     package static func ingest(
         _ path: String, attacks: String = "clean,pgd", limit: Int? = nil, split: String = "test", seed: UInt64 = 0,
-        change: (inout IngestRequest) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+        change: (inout IngestRequest) -> Void = { _ in }, note: (String) -> Void = { _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> IngestReport {
         let corpus = try Corpus(at: path, .writing)
         var request = IngestRequest(
@@ -41,7 +44,7 @@ package enum Fixtures {
         request.limit = limit
         request.seed = seed
         change(&request)
-        return try Ingest.run(request, into: corpus, progress: { _ in }, note: { _ in }, shouldStop: shouldStop)
+        return try Ingest.run(request, into: corpus, progress: { _ in }, note: note, shouldStop: shouldStop)
     }
 
     /// The fixture network.
@@ -51,7 +54,20 @@ package enum Fixtures {
             standardDeviation: nil, fold: fold)
     }
 
-    /// The first images of the test split, planar in [0,1], with labels.
+    /// Some images of the test split, planar in [0,1].
+    package static func images(_ ordinals: Range<Int>) throws -> [Float] {
+        let set = try ImageSet.open(testImages, classNames: nil)
+        var images = [Float](repeating: 0, count: ordinals.count * 3072)
+        for (place, ordinal) in ordinals.enumerated() {
+            let image = try set.decode(try set.bytes(ordinal), of: ordinal)
+            images.withUnsafeMutableBufferPointer {
+                image.writePlanar(into: UnsafeMutableBufferPointer(rebasing: $0[place * 3072..<(place + 1) * 3072]))
+            }
+        }
+        return images
+    }
+
+    /// Images spread over the test split, planar in [0,1], with labels.
     package static func block(_ count: Int) throws -> AttackBlock {
         let set = try ImageSet.open(testImages, classNames: nil)
         var images = [Float](repeating: 0, count: count * 3072)

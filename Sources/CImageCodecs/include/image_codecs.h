@@ -21,4 +21,8 @@ int image_decode_jpeg(const uint8_t *bytes, size_t count, image_rgb *image, char
 int image_decode_png(const uint8_t *bytes, size_t count, image_rgb *image, char *error);
 void image_free(image_rgb *image);
 
+/* A PNG file of 8-bit RGB. Writes at most *count bytes to `bytes` and the file's size into *count; with `bytes` NULL it only
+ * tells the size. */
+int image_encode_png(const image_rgb *image, uint8_t *bytes, size_t *count, char *error);
+
 #endif
