@@ -16,6 +16,8 @@ struct IngestCommand: ParsableCommand {
         discussion: """
             Only rows that are missing are computed. Stopped or killed, the same command goes on from the last finished block
             and ends in the same rows. Each finished ingest makes a snapshot.
+            An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
+            parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
             """)
 
@@ -23,7 +25,8 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; may be left out where there is one.") var split: String?
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "clean and attacks, with parameters or without, separated by commas.") var attack = "clean"
+    @Option(help: "clean and attacks, with parameters or without, or .yaml files of them, separated by commas.")
+    var attack = "clean"
     @Option(help: "Only the first n images of the split.") var limit: Int?
     @Option(help: "Only the first n images of each class.") var perClass: Int?
     @Option(help: "Seed of the attacks' random numbers.") var seed: UInt64 = 0
@@ -37,7 +40,7 @@ struct IngestCommand: ParsableCommand {
 
     func run() throws {
         Interrupt.listen()
-        let choices = try AttackRegistry.choices(attack, label: label)
+        let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
