@@ -37,10 +37,11 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CAttackKernels"),
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
-            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
+            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("dnnl")]),
 
         // Layer 1: vocabulary and owners of C handles.
         swift("Logits", []),
@@ -50,7 +51,7 @@ let package = Package(
 
         // Layer 2
         swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
-        swift("Networks", ["Logits", "Torch"]),
+        swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
         // Layer 3

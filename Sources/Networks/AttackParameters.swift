@@ -46,10 +46,14 @@ package struct ParameterDefinition: Sendable {
         return .init(name: name, preset: .whole(preset), meaning: meaning, range: bounds, choices: [])
     }
 
-    static let label = ParameterDefinition(
-        name: "label", preset: .word(LabelPolicy.truth.rawValue),
-        meaning: "the label to leave: the ground truth, or the network's clean prediction", range: 0...0,
-        choices: LabelPolicy.allCases.map(\.rawValue))
+    /// - Parameter choices: the preset first.
+    static func word(_ name: String, _ choices: [String], _ meaning: String) -> Self {
+        .init(name: name, preset: .word(choices[0]), meaning: meaning, range: 0...0, choices: choices)
+    }
+
+    static let label = word(
+        "label", LabelPolicy.allCases.map(\.rawValue),
+        "the label to leave: the ground truth, or the network's clean prediction")
 
     func parse(_ text: String, attack: String) throws(LogitError) -> Value {
         if case .word = preset {
@@ -105,10 +109,12 @@ package struct AttackParameters: Sendable, Equatable {
 
     func whole(_ name: String) -> Int { Int(number(name)) }
 
-    var label: LabelPolicy {
-        guard case .word(let word) = values["label"], let policy = LabelPolicy(rawValue: word) else { return .truth }
-        return policy
+    func word(_ name: String) -> String {
+        guard case .word(let value) = values[name] else { preconditionFailure("the attack has no word \(name)") }
+        return value
     }
+
+    var label: LabelPolicy { LabelPolicy(rawValue: word("label")) ?? .truth }
 
     var json: String {
         "{" + values.sorted { $0.key < $1.key }.map { "\"\($0.key)\":\($0.value.json)" }.joined(separator: ",") + "}"

@@ -10,7 +10,9 @@ package struct AttackDefinition: Sendable {
 
 /// All attacks, and the way from what a user types to an attacker.
 package enum AttackRegistry {
-    package static let all: [AttackDefinition] = [SignAttack.fgsm, SignAttack.bim, SignAttack.pgd, SignAttack.mim]
+    package static let all: [AttackDefinition] = [
+        SignAttack.fgsm, SignAttack.bim, SignAttack.pgd, SignAttack.mim, DeepFool.definition, CarliniWagner.definition,
+    ]
 
     /// Splits a list as typed: `clean,pgd:epsilon=8/255,steps=20,mim` is three; an item `name=value` belongs to the attack
     /// before it.

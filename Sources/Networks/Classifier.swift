@@ -48,10 +48,14 @@ package protocol Classifier: Sendable {
     ///   - logits: room for count × classCount.
     func logits(_ images: [Float], count: Int, into logits: inout [Float]) throws(LogitError)
 
-    /// The logits of the same pass, and d loss / d images (count × inputShape).
-    func gradient(
-        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
-    ) throws(LogitError)
+    /// A forward pass that gradients can be asked of; its logits go to `logits`.
+    func pass(_ images: [Float], count: Int, logits: inout [Float]) throws(LogitError) -> any GradientPass
+}
+
+/// One forward pass of a classifier, kept for its gradients. One thread at a time.
+package protocol GradientPass: AnyObject {
+    /// d loss / d images (count × inputShape), at the images of the pass.
+    func gradient(of loss: Loss, into gradient: inout [Float]) throws(LogitError)
 }
 
 /// A TorchScript module as a classifier.
@@ -59,15 +63,18 @@ package final class TorchScriptClassifier: Classifier {
     package let identity: NetworkIdentity
     package let inputShape: ImageShape
     package let classCount: Int
+    /// How the network runs: `compiled`, or `libtorch: REASON`.
+    package let engine: String
     private let module: TorchModule
 
     /// One intra-op thread: results do not depend on the machine's cores, and workers scale by blocks.
     /// - Parameters:
     ///   - fold: fold batch norm into convolutions; some gradient signs differ from the unfolded module's.
-    ///   - channelsLast: the layout of parameters and images; nil: as `prefersChannelsLast` says.
+    ///   - channelsLast: the layout of parameters and images where LibTorch runs them; nil: as `prefersChannelsLast` says.
+    ///   - compiled: whether to compile the module where its operators allow.
     package init(
         path: String, digest: String, shape: ImageShape, classCount: Int, mean: [Float]?, standardDeviation: [Float]?,
-        fold: Bool, channelsLast: Bool? = nil
+        fold: Bool, channelsLast: Bool? = nil, compiled: Bool = true
     ) throws(LogitError) {
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: 1)
@@ -78,8 +85,11 @@ package final class TorchScriptClassifier: Classifier {
                 fold: fold, channelsLast: channelsLast, normalisation: normalisation(mean, standardDeviation)))
         inputShape = shape
         self.classCount = classCount
+        let batch = BatchShape(count: 1, channels: shape.channels, height: shape.height, width: shape.width)
+        engine = compiled ? module.compile(batch, classCount: classCount) : "libtorch: not asked to compile"
+        let isCompiled = engine == "compiled"
         let software =
-            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"fold\":\(fold),\"channels_last\":\(channelsLast),\"torch\":\(library.description)}"
+            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"engine\":\"\(isCompiled ? "compiled" : "libtorch")\",\"fold\":\(fold),\"channels_last\":\(channelsLast && !isCompiled),\"torch\":\(library.description)}"
         identity = NetworkIdentity(digest: digest, softwareJSON: software)
     }
 
@@ -88,24 +98,27 @@ package final class TorchScriptClassifier: Classifier {
         try module.logits(images, shape(count), classCount: classCount, into: &logits)
     }
 
-    package func gradient(
-        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
-    ) throws(LogitError) {
-        precondition(images.count == count * inputShape.valueCount && gradient.count == images.count)
-        precondition(logits.count == count * classCount)
-        switch loss {
-        case .crossEntropy(let labels):
-            try module.crossEntropyGradient(
-                images, shape(count), labels: labels, classCount: classCount, logits: &logits, gradient: &gradient)
-        case .cotangent(let cotangent):
-            try module.cotangentGradient(
-                images, shape(count), cotangent: cotangent, classCount: classCount, logits: &logits, gradient: &gradient
-            )
-        }
+    package func pass(_ images: [Float], count: Int, logits: inout [Float]) throws(LogitError) -> any GradientPass {
+        precondition(images.count == count * inputShape.valueCount && logits.count == count * classCount)
+        return TorchGradientPass(
+            pass: try module.pass(images, shape(count), classCount: classCount, logits: &logits))
     }
 
     private func shape(_ count: Int) -> BatchShape {
         BatchShape(count: count, channels: inputShape.channels, height: inputShape.height, width: inputShape.width)
+    }
+}
+
+private final class TorchGradientPass: GradientPass {
+    private let pass: TorchPass
+
+    init(pass: TorchPass) { self.pass = pass }
+
+    func gradient(of loss: Loss, into gradient: inout [Float]) throws(LogitError) {
+        switch loss {
+        case .crossEntropy(let labels): try pass.crossEntropyGradient(labels: labels, into: &gradient)
+        case .cotangent(let cotangent): try pass.cotangentGradient(cotangent, into: &gradient)
+        }
     }
 }
 

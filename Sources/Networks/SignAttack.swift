@@ -1,3 +1,4 @@
+import CAttackKernels
 import Logits
 
 /// The attacks that step along the sign of the gradient within an L∞ ball: FGSM (Goodfellow et al. 2015), BIM (Kurakin et
@@ -71,31 +72,35 @@ struct SignAttack: Attacker {
     func run(_ block: AttackBlock, on classifier: any Classifier) throws(LogitError) -> AttackedBlock {
         let size = classifier.inputShape.valueCount
         let classes = classifier.classCount
-        let clean = block.images
         var logits = [Float](repeating: 0, count: block.count * classes)
-        var gradient = [Float](repeating: 0, count: clean.count)
-        var images = clean
+        var gradient = [Float](repeating: 0, count: block.images.count)
+        var images = block.images
         if start == .uniform { addUniform(&images, block, size) }
 
         // Where the first gradient is taken at the image itself, its pass gives the clean logits too.
-        let firstPassIsClean = start == .image && label == .truth
-        if !firstPassIsClean { try classifier.logits(clean, count: block.count, into: &logits) }
         var outcome = Judge(block, classes: classes, policy: label)
-        if !firstPassIsClean { outcome.before(logits) }
-
-        var momentum = [Float](repeating: 0, count: isMomentum ? clean.count : 0)
+        if start == .uniform {
+            try classifier.logits(block.images, count: block.count, into: &logits)
+            outcome.before(logits)
+        }
+        var momentum = [Float](repeating: 0, count: isMomentum ? block.images.count : 0)
         for step in 0..<steps {
-            try classifier.gradient(
-                images, count: block.count, of: .crossEntropy(labels: outcome.attacked ?? block.labels),
-                logits: &logits,
-                gradient: &gradient)
-            if firstPassIsClean && step == 0 { outcome.before(logits) }
-            outcome.check(logits, gradient, size)
+            let pass = try classifier.pass(images, count: block.count, logits: &logits)
+            if start == .image && step == 0 { outcome.before(logits) }
+            try pass.gradient(of: .crossEntropy(labels: outcome.attacked), into: &gradient)
+            gradient.withUnsafeBufferPointer { gradient in
+                for image in 0..<block.count {
+                    outcome.check(
+                        image, logits: logits[image * classes..<(image + 1) * classes],
+                        gradient: UnsafeBufferPointer(start: gradient.part(image, size), count: size))
+                }
+            }
             if case .momentum(let decay) = direction { accumulate(&momentum, gradient, size, decay) }
-            advance(&images, clean, isMomentum ? momentum : gradient)
+            advance(&images, block.images, isMomentum ? momentum : gradient)
         }
         try classifier.logits(images, count: block.count, into: &logits)
-        return outcome.result(logits: logits, images: images, clean: clean, size: size, iterations: steps)
+        return outcome.result(
+            logits: logits, images: images, iterations: [Int32](repeating: Int32(steps), count: block.count))
     }
 
     private var isMomentum: Bool {
@@ -122,32 +127,16 @@ struct SignAttack: Attacker {
     private func accumulate(_ momentum: inout [Float], _ gradient: [Float], _ size: Int, _ decay: Float) {
         momentum.withUnsafeMutableBufferPointer { momentum in
             gradient.withUnsafeBufferPointer { gradient in
-                for first in stride(from: 0, to: gradient.count, by: size) {
-                    var sum = 0.0
-                    for index in first..<first + size { sum += Double(gradient[index].magnitude) }
-                    let scale = max(1e-12, Float(sum / Double(size)))
-                    for index in first..<first + size {
-                        momentum[index] = decay * momentum[index] + gradient[index] / scale
-                    }
+                for image in 0..<gradient.count / size {
+                    attack_accumulate(momentum.part(image, size), gradient.part(image, size), Int64(size), decay)
                 }
             }
         }
     }
 
     private func advance(_ images: inout [Float], _ clean: [Float], _ direction: [Float]) {
-        images.withUnsafeMutableBufferPointer { images in
-            clean.withUnsafeBufferPointer { clean in
-                direction.withUnsafeBufferPointer { direction in
-                    for index in images.indices {
-                        // sign(0) = 0, and a NaN moves nothing.
-                        let up: Float = direction[index] > 0 ? stepSize : 0
-                        let down: Float = direction[index] < 0 ? stepSize : 0
-                        let change = clamp(images[index] + up - down - clean[index], -epsilon, epsilon)
-                        images[index] = clamp(clean[index] + change, 0, 1)
-                    }
-                }
-            }
-        }
+        let count = Int64(images.count)
+        attack_sign_step(&images, clean, direction, count, stepSize, epsilon)
     }
 }
 

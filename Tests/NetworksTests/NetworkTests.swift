@@ -122,11 +122,19 @@ private struct Scripted: Classifier {
         }
     }
 
-    func gradient(
-        _ images: [Float], count: Int, of loss: Loss, logits: inout [Float], gradient: inout [Float]
-    ) throws(LogitError) {
+    func pass(_ images: [Float], count: Int, logits: inout [Float]) throws(LogitError) -> any GradientPass {
         try self.logits(images, count: count, into: &logits)
-        for index in 0..<3 * count { gradient[index] = slope[index / 3] }
+        return ScriptedPass(slope: slope)
+    }
+}
+
+private final class ScriptedPass: GradientPass {
+    private let slope: [Float]
+
+    init(slope: [Float]) { self.slope = slope }
+
+    func gradient(of loss: Loss, into gradient: inout [Float]) throws(LogitError) {
+        for index in gradient.indices { gradient[index] = slope[index / 3] }
     }
 }
 

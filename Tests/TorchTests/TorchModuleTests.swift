@@ -28,8 +28,8 @@ private struct Batch: Sendable {
         var logits = forward
         var gradient = [Float](repeating: 0, count: images.count)
         try module.logits(images, shape, classCount: classes, into: &forward)
-        try module.crossEntropyGradient(
-            images, shape, labels: labels, classCount: classes, logits: &logits, gradient: &gradient)
+        try module.pass(images, shape, classCount: classes, logits: &logits)
+            .crossEntropyGradient(labels: labels, into: &gradient)
         return (forward + logits + gradient).map(\.bitPattern)
     }
 }
@@ -66,8 +66,8 @@ func finiteDifferences(channelsLast: Bool) throws {
     let batch = Batch(count: 2, seed: 3)
     var logits = [Float](repeating: 0, count: 2 * classes)
     var gradient = [Float](repeating: 0, count: batch.images.count)
-    try module.crossEntropyGradient(
-        batch.images, batch.shape, labels: batch.labels, classCount: classes, logits: &logits, gradient: &gradient)
+    try module.pass(batch.images, batch.shape, classCount: classes, logits: &logits)
+        .crossEntropyGradient(labels: batch.labels, into: &gradient)
     func loss(_ images: [Float]) throws -> Double {
         try module.logits(images, batch.shape, classCount: classes, into: &logits)
         return (0..<2).reduce(0.0) { sum, image in

@@ -14,10 +14,11 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI_VERSION 1
+#define CTORCH_ABI_VERSION 2
 #define CTORCH_ERROR_BYTES 1024
 
 typedef struct ctorch_module ctorch_module;
+typedef struct ctorch_pass ctorch_pass;
 typedef struct ctorch_mlp ctorch_mlp;
 
 typedef struct {
@@ -57,16 +58,23 @@ typedef struct {
     /* Modules. Calls on one module from several threads are allowed. */
     int32_t (*module_load)(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error);
     void (*module_free)(ctorch_module *module);
+    /* Compiles the module for images of this size (see Sources/CTorch/compiled), where its operators allow and the result
+     * agrees with LibTorch's. Returns how it will run: `compiled`, or `libtorch: REASON`; valid as long as the module. */
+    const char *(*module_compile)(ctorch_module *module, ctorch_shape shape, int64_t classes);
     /* Runs once on zeros; writes the output's rank and dimensions (at most 8). */
     int32_t (*module_probe)(ctorch_module *module, ctorch_shape shape, int64_t *rank, int64_t *dimensions, char *error);
     /* logits: count * classes. */
     int32_t (*module_logits)(
         ctorch_module *module, ctorch_shape shape, const float *images, int64_t classes, float *logits, char *error);
-    /* One forward and one backward pass: logits and d loss / d images. `labels` (count) for cross-entropy, `cotangent`
-     * (count * classes) for a vector-Jacobian product; the other is NULL. */
-    int32_t (*module_gradient)(
-        ctorch_module *module, ctorch_shape shape, const float *images, ctorch_loss loss, const int32_t *labels,
-        const float *cotangent, int64_t classes, float *logits, float *gradient, char *error);
+    /* A forward pass (logits: count * classes) of which gradients with respect to the images can be asked for, any number
+     * of times: of the cross-entropy of `labels` (count), or of a vector-Jacobian product with `cotangent`
+     * (count * classes); the other is NULL. One thread at a time; freed before its module. */
+    int32_t (*pass_begin)(
+        ctorch_module *module, ctorch_shape shape, const float *images, int64_t classes, float *logits,
+        ctorch_pass **result, char *error);
+    int32_t (*pass_gradient)(
+        ctorch_pass *pass, ctorch_loss loss, const int32_t *labels, const float *cotangent, float *gradient, char *error);
+    void (*pass_free)(ctorch_pass *pass);
 
     /* Defenders: fully connected networks with Adam. Not for use from two threads at once. */
     int32_t (*mlp_create)(const ctorch_mlp_options *options, ctorch_mlp **result, char *error);
