@@ -16,6 +16,7 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
     name: "LogitCorpus",
@@ -28,6 +29,7 @@ let package = Package(
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
+        .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
     ],
     targets: [
         // Layer 0: C. System libraries and thin shims, no logic of ours.
@@ -39,7 +41,7 @@ let package = Package(
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
-            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10")]),
+            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("dnnl")]),
 
         // Layer 1: vocabulary and owners of C handles.
         swift("Logits", []),
@@ -55,7 +57,8 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [.embedInCode("Resources/catalog-v1.sql")], swiftSettings: strict),
+            resources: [.embedInCode("Resources/catalog-v1.sql"), .embedInCode("Resources/catalog-v2.sql")],
+            swiftSettings: strict),
 
         // Layer 4
         swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"]),
@@ -72,7 +75,7 @@ let package = Package(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", arguments,
+                "Sampling", "Defence", "Report", arguments, yams,
             ], swiftSettings: strict),
 
         .executableTarget(
@@ -93,7 +96,9 @@ let package = Package(
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
-        tests("Ingestion", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
+        tests(
+            "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
+            data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Shards", "CorpusStore", "Defence", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"]),

@@ -28,6 +28,15 @@ static void supply(png_structp png, png_bytep target, size_t count) {
     source->position += count;
 }
 
+/* 16-bit greyscale as PIL converts it to RGB: values above 255 become 255, where every other 16-bit form keeps its high
+ * byte. In place, from the end: a pixel grows from two bytes to three. */
+static void clip_deep_grey(uint8_t *row, int32_t width) {
+    for (int32_t x = width - 1; x >= 0; x--) {
+        const uint8_t value = row[2 * (size_t)x] ? 255 : row[2 * (size_t)x + 1];
+        memset(row + 3 * (size_t)x, value, 3);
+    }
+}
+
 int image_decode_png(const uint8_t *bytes, size_t count, image_rgb *image, char *error) {
     struct png_source source = {bytes, count, 0, error};
     png_bytep *volatile rows = NULL;
@@ -54,19 +63,23 @@ int image_decode_png(const uint8_t *bytes, size_t count, image_rgb *image, char 
         png_destroy_read_struct(&png, &info, NULL);
         return 1;
     }
-    if (depth == 16 && !(color & PNG_COLOR_MASK_COLOR))
-        png_error(png, "it is 16-bit greyscale, which has no 8-bit RGB form; save it with 8 bits");
-    png_set_expand(png); /* palettes and low depths to 8 bits; tRNS to alpha, dropped below */
-    png_set_strip_16(png);
-    png_set_strip_alpha(png);
-    png_set_gray_to_rgb(png);
+    const int deep_grey = depth == 16 && color == PNG_COLOR_TYPE_GRAY;
+    if (!deep_grey) {
+        png_set_expand(png); /* palettes and low depths to 8 bits; tRNS to alpha, dropped below */
+        png_set_strip_16(png);
+        png_set_strip_alpha(png);
+        png_set_gray_to_rgb(png);
+    }
     png_set_interlace_handling(png);
     png_read_update_info(png, info);
-    if (png_get_rowbytes(png, info) != (size_t)image->width * 3) png_error(png, "its rows have an unknown form");
+    if (png_get_rowbytes(png, info) != (size_t)image->width * (deep_grey ? 2 : 3))
+        png_error(png, "its rows have an unknown form");
     rows = malloc(sizeof(png_bytep) * (size_t)image->height);
     if (!rows) png_error(png, "there is no memory to read it");
     for (int32_t y = 0; y < image->height; y++) rows[y] = image->pixels + (size_t)y * (size_t)image->width * 3;
     png_read_image(png, rows);
+    if (deep_grey)
+        for (int32_t y = 0; y < image->height; y++) clip_deep_grey(rows[y], image->width);
     png_read_end(png, NULL);
     png_destroy_read_struct(&png, &info, NULL);
     free(rows);

@@ -6,14 +6,35 @@ import Platform
 
 /// The SQLite index: opening, schema, and the error translation. What is in it: schema/catalog/.
 struct Catalog: Sendable {
-    static let schemaVersion = 1
+    static var schemaVersion: Int { steps.count }
 
     let queue: DatabaseQueue
 
-    /// The DDL of a new catalogue, the text of schema/catalog/catalog-v1.sql.
-    static var schema: String { String(decoding: PackageResources.catalog_v1_sql, as: UTF8.self) }
+    /// The texts of schema/catalog/catalog-vN.sql: each makes version N of the one before. A new catalogue goes through all.
+    static var steps: [String] {
+        [PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql].map { String(decoding: $0, as: UTF8.self) }
+    }
 
-    /// Opens for writing; makes the file and its tables where there are none.
+    /// The SELECT of a view, as the last step that makes it has it.
+    static func definition(of view: String) -> Substring {
+        for step in steps.reversed() {
+            guard let start = step.firstRange(of: "CREATE VIEW \(view) AS") else { continue }
+            return step[start.upperBound...].prefix { $0 != ";" }
+        }
+        preconditionFailure("the schema has no view \(view)")
+    }
+
+    /// What lets a reader, who may not change the file, see a catalogue of a former version as the present one: views in its
+    /// own temporary schema. Empty for the present version.
+    static func shadows(ofVersion version: Int) -> String {
+        guard version == 1 else { return "" }
+        return """
+            CREATE TEMP VIEW row_index AS SELECT *, NULL AS status_8bit FROM main.row_index;
+            CREATE TEMP VIEW rows AS\(definition(of: "rows"));
+            """
+    }
+
+    /// Opens for writing; makes the file and its tables where there are none, and the present version of a former one.
     static func openForWriting(_ path: String) throws(LogitError) -> Catalog {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
@@ -23,10 +44,10 @@ struct Catalog: Sendable {
         return try translating("open", path) {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.write { db in
-                if try Int.fetchOne(db, sql: "PRAGMA user_version") == 0 {
-                    try db.execute(sql: schema)
-                    try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
-                }
+                let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+                guard (0..<schemaVersion).contains(version) else { return }
+                for step in steps[version...] { try db.execute(sql: step) }
+                try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             }
             return try checked(Catalog(queue: queue), path)
         }
@@ -38,8 +59,12 @@ struct Catalog: Sendable {
         configuration.readonly = true
         configuration.busyMode = .timeout(10)
         return try translating("open", path) {
+            configuration.prepareDatabase { db in
+                let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+                try db.execute(sql: shadows(ofVersion: version))
+            }
             let queue = try DatabaseQueue(path: readingURI(path), configuration: configuration)
-            return try checked(Catalog(queue: queue), path)
+            return try checked(Catalog(queue: queue), path, oldest: 1)
         }
     }
 
@@ -59,7 +84,7 @@ struct Catalog: Sendable {
         return "file:\(escaped)?" + (Files.exists(path + "-wal") ? "mode=ro" : "immutable=1")
     }
 
-    private static func checked(_ catalog: Catalog, _ path: String) throws -> Catalog {
+    private static func checked(_ catalog: Catalog, _ path: String, oldest: Int = schemaVersion) throws -> Catalog {
         let version = try catalog.queue.read { try Int.fetchOne($0, sql: "PRAGMA user_version") } ?? 0
         guard version <= schemaVersion else {
             throw LogitError(
@@ -67,7 +92,7 @@ struct Catalog: Sendable {
                 "\(path) was written by a newer LogitCorpus (catalogue version \(version), this program knows \(schemaVersion)); use the newer program"
             )
         }
-        guard version == schemaVersion else {
+        guard version >= oldest else {
             throw LogitError(.corrupt, "\(path) is no catalogue of LogitCorpus; run logit repair on the corpus")
         }
         return catalog

@@ -12,6 +12,8 @@ package struct StoredUnit: Sendable {
     package let contentDigest: String
     package let fileDigest: String
     package let fileBytes: Int
+    /// How images are kept beside the rows; nil where none are.
+    package let keptImages: ImagePrecision?
 
     package var entry: ShardEntry {
         ShardEntry(
@@ -25,21 +27,23 @@ extension Corpus {
 
     /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
     ///
-    /// - Parameter table: the unit's rows in list order; `key.rowCount` of them.
-    package func commit(_ table: RowTable, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec)
-        throws(LogitError)
-    {
+    /// - Parameters:
+    ///   - table: the unit's rows in list order; `key.rowCount` of them.
+    ///   - images: one a row, or nil to keep none.
+    package func commit(
+        _ table: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec
+    ) throws(LogitError) {
         requireWriting()
         precondition(table.count == key.rowCount, "a unit is committed whole")
         let header = ShardHeader(
             key: key, classCount: table.classCount, blockRows: blockRows,
-            contentDigest: Corpus.contentDigest(key, table),
+            contentDigest: Corpus.contentDigest(key, table, images),
             softwareJSON: softwareJSON, created: timestamp())
         let relative = Layout.shard(key)
         let target = layout.absolute(relative)
         let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
         try Files.remove(staged)
-        try ShardWriter.write(table, header: header, codec: codec, to: staged)
+        try ShardWriter.write(table, images: images, header: header, codec: codec, to: staged)
         try Files.makeDirectory(Files.parent(of: target))
         let digest = Digest.hex(try Files.read(staged))
         let size = try Files.size(staged)
@@ -48,15 +52,15 @@ extension Corpus {
             (
                 StoredUnit(
                     key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
-                    fileDigest: digest, fileBytes: size), table, header.created
+                    fileDigest: digest, fileBytes: size, keptImages: images?.format.precision), table, header.created
             )
         ])
     }
 
     /// SHA-256 over the unit key and every stored value.
-    static func contentDigest(_ key: UnitKey, _ table: RowTable) -> String {
+    static func contentDigest(_ key: UnitKey, _ table: RowTable, _ images: KeptImages?) -> String {
         var digest = Digest()
-        ContentDigest.visit(key, table) { digest.add($0) }
+        ContentDigest.visit(key, table, images: images) { digest.add($0) }
         return digest.hex()
     }
 
@@ -76,7 +80,8 @@ extension Corpus {
         return adopted
     }
 
-    /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to.
+    /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
+    /// images are read and checked one by one, and not returned.
     func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let path = layout.absolute(relative)
         let bytes = try Files.read(path)
@@ -84,7 +89,9 @@ extension Corpus {
         try reader.verify()
         let table = try reader.table(0..<reader.rowCount)
         let key = reader.header.key
-        guard Corpus.contentDigest(key, table) == reader.header.contentDigest else {
+        var content = Digest()
+        try reader.visitContent(table) { content.add($0) }
+        guard content.hex() == reader.header.contentDigest else {
             throw LogitError(
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
@@ -96,7 +103,7 @@ extension Corpus {
         }
         let unit = StoredUnit(
             key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
-            fileDigest: Digest.hex(bytes), fileBytes: bytes.count)
+            fileDigest: Digest.hex(bytes), fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
         return (unit, table, reader.header.created)
     }
 
@@ -152,22 +159,10 @@ extension Corpus {
                     listDigest: row["list_digest"], firstPosition: row["first_position"], rowCount: row["row_count"])
                 return StoredUnit(
                     key: key, path: row["path"], classCount: row["class_count"], contentDigest: row["content_digest"],
-                    fileDigest: row["file_digest"], fileBytes: row["file_bytes"])
+                    fileDigest: row["file_digest"], fileBytes: row["file_bytes"],
+                    // A catalogue of version 1 has no such column, and its shards no images.
+                    keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init))
             }
-        }
-    }
-
-    /// Ordinals of the images that have a row of this variant and view.
-    package func storedOrdinals(
-        dataset: String, split: String, network: String, variant: Variant, view: Int
-    ) throws(LogitError) -> Set<Int> {
-        try catalog.read { db in
-            Set(
-                try Int.fetchAll(
-                    db,
-                    sql:
-                        "SELECT ordinal FROM rows WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = ?",
-                    arguments: [dataset, split, network, variant.canonical, view]))
         }
     }
 }

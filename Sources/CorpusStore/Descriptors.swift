@@ -19,6 +19,9 @@ package struct SplitDescriptor: Codable, Sendable {
     /// Absolute path of the folder, tar or .bin file when it was added. The corpus holds no images.
     package var source: String
     package var kind: String
+    /// Absolute path of the label file when the split was added; absent: folders or records say the classes. What it said
+    /// is in the image list.
+    package var labels: String?
     package var classNames: [String]
     package var imageCount: Int
     /// SHA-256 of the image list: ids, labels and image digests in ordinal order.
@@ -29,13 +32,14 @@ package struct SplitDescriptor: Codable, Sendable {
     package var created: String
 
     package init(
-        dataset: String, split: String, source: String, kind: String, classNames: [String], imageCount: Int,
-        digest: String, height: Int?, width: Int?, created: String
+        dataset: String, split: String, source: String, kind: String, labels: String? = nil, classNames: [String],
+        imageCount: Int, digest: String, height: Int?, width: Int?, created: String
     ) {
         self.dataset = dataset
         self.split = split
         self.source = source
         self.kind = kind
+        self.labels = labels
         self.classNames = classNames
         self.imageCount = imageCount
         self.digest = digest
@@ -70,6 +74,10 @@ package struct NetworkDescriptor: Codable, Sendable {
     package var height: Int
     package var width: Int
     package var classCount: Int
+    /// `256` (the shorter side) or `256x320`, and `224` or `224x288`, as the options spell them; absent: images of the
+    /// network's own size.
+    package var resize: String?
+    package var crop: String?
     /// Between the attacked image in [0,1] and the module; absent: the module normalises itself.
     package var mean: [Float]?
     package var standardDeviation: [Float]?
@@ -80,14 +88,17 @@ package struct NetworkDescriptor: Codable, Sendable {
     package var created: String
 
     package init(
-        name: String, digest: String, height: Int, width: Int, classCount: Int, mean: [Float]?,
-        standardDeviation: [Float]?, blockRows: Int, fold: Bool, source: String, created: String
+        name: String, digest: String, height: Int, width: Int, classCount: Int, resize: String? = nil,
+        crop: String? = nil, mean: [Float]?, standardDeviation: [Float]?, blockRows: Int, fold: Bool, source: String,
+        created: String
     ) {
         self.name = name
         self.digest = digest
         self.height = height
         self.width = width
         self.classCount = classCount
+        self.resize = resize
+        self.crop = crop
         self.mean = mean
         self.standardDeviation = standardDeviation
         self.blockRows = blockRows
@@ -99,6 +110,8 @@ package struct NetworkDescriptor: Codable, Sendable {
     /// One line that determines how an image becomes the module's input: part of every row's key.
     package var preprocessing: String {
         var text = "\(channels)x\(height)x\(width)"
+        if let resize { text += ";resize=\(resize)" }
+        if let crop { text += ";crop=\(crop)" }
         if let mean, let standardDeviation {
             text += ";mean=" + mean.map { "\($0)" }.joined(separator: ",")
             text += ";std=" + standardDeviation.map { "\($0)" }.joined(separator: ",")

@@ -37,7 +37,7 @@ package final class ReadOnlyQuery {
         handle = opened
         self.shouldStop = shouldStop
         sqlite3_busy_timeout(handle, 10_000)
-        if let snapshot { try restrict(to: snapshot) }
+        try shadow(snapshot)
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
         sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
@@ -109,22 +109,28 @@ package final class ReadOnlyQuery {
         }
     }
 
-    /// Shadows the tables and views in the connection's own temporary schema, which needs no write to the file.
-    private func restrict(to snapshot: SnapshotManifest) throws(LogitError) {
-        var sql = """
-            CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
-                SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
-                WHERE si.snapshot = '\(snapshot.id)');
-            """
-        for view in ["rows", "accuracy"] {
-            let definition = Catalog.schema.components(from: "CREATE VIEW \(view) AS", upTo: ";")
-            sql += "CREATE TEMP VIEW \(view) AS\(definition);"
+    /// Shadows tables and views in the connection's own temporary schema, which needs no write to the file: those of a former
+    /// version of the catalogue, and those that a snapshot restricts.
+    private func shadow(_ snapshot: SnapshotManifest?) throws(LogitError) {
+        var version = 0
+        _ = try run("PRAGMA user_version") { _, values in
+            if case .integer(let value) = values[0] { version = Int(value) }
+        }
+        var sql = Catalog.shadows(ofVersion: version)
+        if let snapshot {
+            sql += """
+                CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
+                    SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
+                    WHERE si.snapshot = '\(snapshot.id)');
+                """
+            for view in ["rows", "accuracy"] {
+                sql += "DROP VIEW IF EXISTS temp.\(view); CREATE TEMP VIEW \(view) AS\(Catalog.definition(of: view));"
+            }
         }
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
             throw LogitError(
                 .io,
-                "cannot restrict the query to snapshot \(snapshot.id.prefix(12)): \(String(cString: sqlite3_errmsg(handle)))"
-            )
+                "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
         }
     }
 
@@ -137,13 +143,5 @@ package final class ReadOnlyQuery {
             return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY
         default: return SQLITE_DENY
         }
-    }
-}
-
-extension String {
-    /// What lies between `start` and the next `end`.
-    fileprivate func components(from start: String, upTo end: Character) -> Substring {
-        guard let range = self.firstRange(of: start) else { preconditionFailure("the schema has no \(start)") }
-        return self[range.upperBound...].prefix { $0 != end }
     }
 }

@@ -19,7 +19,7 @@ struct UnitIndexer {
         var correct = 0
         var invalid = 0
         for row in 0..<table.count {
-            if table.attack?.status[row] == Outcome.invalid.rawValue {
+            if table.isInvalid(row) {
                 invalid += 1
             } else if table.prediction[row] == table.label[row] {
                 correct += 1
@@ -28,20 +28,20 @@ struct UnitIndexer {
         try db.execute(
             sql: """
                 INSERT INTO unit_index (split_id, network_id, attack_id, view, seed, list_digest, first_position, row_count,
-                    correct_count, invalid_count, path, content_digest, file_digest, file_bytes, created)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    correct_count, invalid_count, path, content_digest, file_digest, file_bytes, created, kept_images)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 split, network, attack, unit.key.view, Int64(bitPattern: unit.key.seed), unit.key.listDigest,
                 unit.key.firstPosition, table.count, correct, invalid, unit.path, unit.contentDigest, unit.fileDigest,
-                unit.fileBytes, created,
+                unit.fileBytes, created, unit.keptImages?.rawValue,
             ])
         try insertRows(table, unit: db.lastInsertedRowID, images: images)
     }
 
     private func insertRows(_ table: RowTable, unit: Int64, images: [Int64]) throws {
         let insert = try db.makeStatement(
-            sql: "INSERT INTO row_index VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
+            sql: "INSERT INTO row_index VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
         for row in 0..<table.count {
             let label = Int(table.label[row])
             let statistics = table.logits.withUnsafeBufferPointer { all in
@@ -52,9 +52,10 @@ struct UnitIndexer {
             let attack = table.attack
             try insert.execute(arguments: [
                 unit, row, images[row], table.prediction[row], statistics.mean, statistics.minimum, statistics.maximum,
-                statistics.l2, statistics.labelMargin, statistics.labelRank, attack?.status[row],
+                statistics.l2, statistics.labelMargin, statistics.labelRank, table.indexedStatus(row),
                 attack?.iterations[row],
                 attack.map { Double($0.perturbationL2[row]) }, attack.map { Double($0.perturbationLinf[row]) },
+                attack?.status8bit?[row],
             ])
         }
     }
@@ -159,5 +160,12 @@ struct UnitIndexer {
                 "shard \(unit.path) holds rows that the corpus has already from another shard (same image, network, attack and view); remove one of the two"
             )
         }
+    }
+}
+
+extension RowTable {
+    /// The status that the catalogue has of a row: its own, and `invalid` for a clean row that is.
+    func indexedStatus(_ row: Int) -> UInt8? {
+        attack?.status[row] ?? (isInvalid(row) ? Outcome.invalid.rawValue : nil)
     }
 }

@@ -81,6 +81,10 @@ package enum Verify {
         guard stored.key == unit.key, stored.contentDigest == unit.contentDigest else {
             throw LogitError(.corrupt, "the catalogue describes shard \(path) otherwise than it is; run logit repair")
         }
+        guard stored.keptImages == unit.keptImages else {
+            throw LogitError(
+                .corrupt, "the catalogue says otherwise than shard \(path) which images it keeps; run logit repair")
+        }
         try compareRows(table, unit, corpus)
     }
 
@@ -91,7 +95,7 @@ package enum Verify {
                 db,
                 sql: """
                     SELECT shard_row, ordinal, image, label, prediction, mean, minimum, maximum, l2, label_margin, label_rank,
-                           status
+                           status, status_8bit
                     FROM rows WHERE shard = ? ORDER BY shard_row
                     """, arguments: [unit.path])
         }
@@ -113,7 +117,7 @@ package enum Verify {
                 && equal(row["mean"], expected.mean) && equal(row["minimum"], expected.minimum)
                 && equal(row["maximum"], expected.maximum) && equal(row["l2"], expected.l2)
                 && equal(row["label_margin"], expected.labelMargin) && row["label_rank"] == expected.labelRank
-                && row["status"] == table.attack?.status[index]
+                && row["status"] == table.indexedStatus(index) && row["status_8bit"] == table.attack?.status8bit?[index]
             guard same else {
                 throw LogitError(
                     .corrupt,

@@ -65,7 +65,7 @@ package enum Evaluation {
     ) throws(LogitError) -> EvaluationResult.Figure {
         var (count, invalid, before, after) = (0, 0, 0, 0)
         try rows.visit(attack, batchRows: batchRows) { (table) throws(LogitError) in
-            let valid = (0..<table.count).filter { table.attack?.status[$0] != Outcome.invalid.rawValue }
+            let valid = (0..<table.count).filter { !table.isInvalid($0) }
             invalid += table.count - valid.count
             count += valid.count
             let corrected = try net.correct(table.logits)

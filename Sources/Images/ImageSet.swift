@@ -9,9 +9,9 @@ package struct ImageEntry: Sendable, Equatable {
 
 /// A set of labelled images, in ordinal order, read on demand from any number of threads.
 ///
-/// A folder or tar with one folder a class (JPEG, PNG), or a CIFAR-10 binary file (one label byte, then 32 × 32 R, G and B
-/// planes). Ids are relative paths, or FILE/position. Class indices follow the bytewise order of the folder names, or are
-/// the label byte.
+/// A folder or tar with one folder a class (JPEG, PNG), or with images anywhere in it whose labels come from elsewhere, or a
+/// CIFAR-10 binary file (one label byte, then 32 × 32 R, G and B planes). Ids are relative paths, or FILE/position. Class
+/// indices follow the bytewise order of the folder names, or are those of the labelling, or the label byte.
 package final class ImageSet: Sendable {
     package enum Kind: String, Sendable { case folder, tar, cifarBinary = "cifar-binary" }
 
@@ -31,14 +31,28 @@ package final class ImageSet: Sendable {
 
     static let cifarRecordBytes = 1 + 3 * 32 * 32
 
-    /// - Parameter classNames: the names in class order, where the folders do not say them all; nil: from the set itself.
-    package static func open(_ path: String, classNames: [String]?) throws(LogitError) -> ImageSet {
+    /// The classes and the label of each image, where folders do not say them.
+    /// - Parameter ids: in ordinal order.
+    package typealias Labelling =
+        @Sendable (_ ids: [String]) throws(LogitError) -> (
+            classNames: [String], labels: [Int32]
+        )
+
+    /// - Parameters:
+    ///   - classNames: the names in class order, where the folders do not say them all; nil: from the set itself.
+    ///   - labelling: for images that lie anywhere in the folder or tar; nil: one folder a class.
+    package static func open(
+        _ path: String, classNames: [String]?, labelling: Labelling? = nil
+    ) throws(LogitError) -> ImageSet {
         guard Files.exists(path) else {
             throw LogitError(.notFound, "there is no file or folder \(path); check --images")
         }
-        if Files.isDirectory(path) { return try ImageSet(folder: path, classNames) }
-        if path.hasSuffix(".bin") { return try ImageSet(binary: path, classNames) }
-        return try ImageSet(tar: path, classNames)
+        if Files.isDirectory(path) { return try ImageSet(folder: path, classNames, labelling) }
+        guard path.hasSuffix(".bin") else { return try ImageSet(tar: path, classNames, labelling) }
+        guard labelling == nil else {
+            throw LogitError(.usage, "\(path) holds its labels itself; leave out --labels")
+        }
+        return try ImageSet(binary: path, classNames)
     }
 
     /// The bytes that an image's digest covers: the encoded file, or the record of a binary file.
@@ -69,24 +83,23 @@ package final class ImageSet: Sendable {
 
     // MARK: Opening
 
-    private init(folder path: String, _ classNames: [String]?) throws(LogitError) {
+    private init(folder path: String, _ classNames: [String]?, _ labelling: Labelling?) throws(LogitError) {
         var files: [String] = []
         var folders: [String] = []
-        var skipped = 0
         for name in try Files.list(path) where !name.hasPrefix(".") {
             guard Files.isDirectory("\(path)/\(name)") else {
-                skipped += 1
+                files.append(name)
                 continue
             }
             folders.append(name)
             files += try ImageSet.walk(path, name)
         }
-        let listing = try Listing(files, folders: folders, root: path, classNames)
+        let listing = try Listing(files, folders: folders, root: path, classNames, labelling)
         kind = .folder
         self.path = path
         self.classNames = listing.classNames
         entries = listing.entries
-        skippedCount = skipped + listing.skippedCount
+        skippedCount = listing.skippedCount
         storage = .files(listing.entries.map { "\(path)/\($0.id)" })
     }
 
@@ -109,9 +122,9 @@ package final class ImageSet: Sendable {
         return found
     }
 
-    private init(tar path: String, _ classNames: [String]?) throws(LogitError) {
+    private init(tar path: String, _ classNames: [String]?, _ labelling: Labelling?) throws(LogitError) {
         let map = try MappedFile(path)
-        let found = ImageSet.classFolders(of: try Tar.list(map, path: path))
+        let found = ImageSet.unwrapped(try Tar.list(map, path: path), depth: labelling == nil ? 2 : 1)
         if let link = found.first(where: { $0.kind == .link }) {
             throw LogitError(
                 .badInput,
@@ -122,11 +135,11 @@ package final class ImageSet: Sendable {
         let files = found.filter { $0.kind == .file }
         let byPath = Dictionary(files.map { (Array($0.path.utf8), $0) }, uniquingKeysWith: { _, last in last })
         let folders = Set(
-            found.filter { $0.kind == .folder || $0.path.utf8.contains(ImageSet.slash) }
-                .map { Array($0.path.utf8.prefix { $0 != ImageSet.slash }) })
+            found.filter { $0.kind == .folder || $0.path.utf8.contains(Listing.slash) }
+                .map { Array($0.path.utf8.prefix { $0 != Listing.slash }) })
         let listing = try Listing(
             byPath.values.map(\.path), folders: folders.map { String(decoding: $0, as: UTF8.self) }, root: path,
-            classNames)
+            classNames, labelling)
         kind = .tar
         self.path = path
         self.classNames = listing.classNames
@@ -139,21 +152,22 @@ package final class ImageSet: Sendable {
             }, map)
     }
 
-    private static let slash = UInt8(ascii: "/")
-
-    /// The members of an archive but hidden ones, with paths from the class folders on: `tar c photos` wraps those in one
-    /// folder more, beside which and in which there may be other files.
-    private static func classFolders(of members: [TarEntry]) -> [TarEntry] {
+    /// The members of an archive but hidden ones, without the one folder in which `tar c photos` wraps the images, beside
+    /// which and in which there may be other files.
+    /// - Parameter depth: of folders in which all images lie where there is such a wrapping; with class folders it is 2.
+    private static func unwrapped(_ members: [TarEntry], depth: Int) -> [TarEntry] {
         let shown = members.filter { !isHidden($0) }
-        let inFolders = shown.filter { $0.kind == .folder || $0.path.utf8.contains(slash) }
-        let images = inFolders.filter { $0.kind != .folder && Listing.isImage($0.path) }
-        guard let top = inFolders.first?.path.utf8.prefix(while: { $0 != slash }).map({ $0 }), !images.isEmpty,
-            inFolders.allSatisfy({ $0.path.utf8.prefix { $0 != slash }.elementsEqual(top) }),
-            images.allSatisfy({ $0.path.utf8.count { $0 == slash } >= 2 })
+        let inFolders = shown.filter { $0.kind == .folder || $0.path.utf8.contains(Listing.slash) }
+        let images = shown.filter {
+            $0.kind != .folder && Listing.isImage($0.path) && (depth == 1 || $0.path.utf8.contains(Listing.slash))
+        }
+        guard let top = inFolders.first?.path.utf8.prefix(while: { $0 != Listing.slash }).map({ $0 }), !images.isEmpty,
+            inFolders.allSatisfy({ $0.path.utf8.prefix { $0 != Listing.slash }.elementsEqual(top) }),
+            images.allSatisfy({ $0.path.utf8.count { $0 == Listing.slash } >= depth })
         else { return shown }
         var unwrapped: [TarEntry] = []
         for member in shown {
-            let isInside = member.path.utf8.starts(with: top + [slash])
+            let isInside = member.path.utf8.starts(with: top + [Listing.slash])
             guard isInside || member.kind != .folder else { continue }
             let path = isInside ? String(Substring(member.path.utf8.dropFirst(top.count + 1))) : member.path
             unwrapped.append(TarEntry(kind: member.kind, path: path, offset: member.offset, size: member.size))
@@ -163,7 +177,7 @@ package final class ImageSet: Sendable {
 
     /// As for a folder: hidden folders and what is in them are not looked at, nor are hidden files beside class folders.
     private static func isHidden(_ member: TarEntry) -> Bool {
-        let parts = member.path.utf8.split(separator: slash)
+        let parts = member.path.utf8.split(separator: Listing.slash)
         let names = member.kind == .folder || parts.count == 1 ? parts[...] : parts.dropLast()
         return names.contains { $0.first == UInt8(ascii: ".") }
     }
@@ -193,73 +207,5 @@ package final class ImageSet: Sendable {
         entries = labels.enumerated().map { ImageEntry(id: "\(name)/\($0.offset)", label: $0.element) }
         skippedCount = 0
         storage = .ranges((0..<count).map { $0 * size..<($0 + 1) * size }, map)
-    }
-}
-
-/// Class folders and their images, sorted and checked.
-private struct Listing {
-    let classNames: [String]
-    let entries: [ImageEntry]
-    let skippedCount: Int
-
-    init(_ files: [String], folders: [String], root: String, _ given: [String]?) throws(LogitError) {
-        let images = files.filter(Listing.isImage).sorted(by: Listing.bytewise)
-        skippedCount = files.count - images.count
-        guard !folders.isEmpty else {
-            throw LogitError(
-                .badInput,
-                "\(root) has no class folders; put the images of each class into a folder of its own, named by the class"
-            )
-        }
-        let filled = Set(images.map { String($0.prefix { $0 != "/" }) })
-        if let empty = folders.sorted(by: Listing.bytewise).first(where: { !filled.contains($0) }) {
-            throw LogitError(
-                .badInput, "the class folder \(empty) of \(root) holds no JPEG or PNG image; fill it or remove it")
-        }
-        classNames = given ?? folders.sorted(by: Listing.bytewise)
-        let index = Dictionary(
-            classNames.enumerated().map { ($0.element, Int32($0.offset)) }, uniquingKeysWith: { first, _ in first })
-        guard index.count == classNames.count else {
-            throw LogitError(.badInput, "the class list names a class twice; name each class once")
-        }
-        var entries: [ImageEntry] = []
-        entries.reserveCapacity(images.count)
-        for image in images {
-            let folder = String(image.prefix { $0 != "/" })
-            guard let label = index[folder] else {
-                throw LogitError(
-                    .badInput,
-                    "the folder \(folder) of \(root) is not in the class list; add it there or remove the folder")
-            }
-            if image.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\u{FFFD}" }) {
-                throw LogitError(
-                    .badInput,
-                    "an image of \(root) has a name with a control character or that is not UTF-8; rename \(image.debugDescription)"
-                )
-            }
-            entries.append(ImageEntry(id: image, label: label))
-        }
-        // Equal strings of other bytes: the same name in two of Unicode's forms.
-        guard Set(entries.map(\.id)).count == entries.count else {
-            throw LogitError(
-                .badInput, "\(root) has two images whose names differ only in the form of their Unicode; rename one")
-        }
-        guard classNames.count >= 2 else {
-            throw LogitError(.badInput, "\(root) has one class only (\(classNames[0])); a classifier needs two or more")
-        }
-        self.entries = entries
-    }
-
-    /// Whether a relative path is that of an image in a class folder.
-    static func isImage(_ path: String) -> Bool {
-        guard path.utf8.contains(UInt8(ascii: "/")) else { return false }
-        let name = path.split(separator: "/").last ?? ""
-        guard !name.hasPrefix(".") else { return false }
-        let lower = name.lowercased()
-        return lower.hasSuffix(".jpg") || lower.hasSuffix(".jpeg") || lower.hasSuffix(".png")
-    }
-
-    private static func bytewise(_ first: String, _ second: String) -> Bool {
-        first.utf8.lexicographicallyPrecedes(second.utf8)
     }
 }

@@ -8,6 +8,16 @@ package struct RGBImage: Sendable, Equatable {
     /// height × width × 3, interleaved R, G, B.
     package let pixels: [UInt8]
 
+    /// - Parameter pixels: height × width × 3.
+    package init(width: Int, height: Int, pixels: [UInt8]) {
+        precondition(pixels.count == 3 * width * height)
+        self.width = width
+        self.height = height
+        self.pixels = pixels
+    }
+
+    package var size: PixelSize { PixelSize(height: height, width: width) }
+
     /// Decodes a JPEG or PNG file; which of the two its first bytes tell.
     /// - Parameter name: for the error's sentence.
     package static func decode(_ bytes: [UInt8], name: String) throws(LogitError) -> RGBImage {

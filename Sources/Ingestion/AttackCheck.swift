@@ -19,11 +19,7 @@ package enum AttackCheck {
         let taken = min(count, listed.count)
         let ordinals = (0..<taken).map { $0 * listed.count / taken }
         let source = try ImageSource(split, listed, network)
-        let module = try corpus.checkedModule(of: network)
-        let classifier = try TorchScriptClassifier(
-            path: module, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),
-            classCount: network.classCount, mean: network.mean, standardDeviation: network.standardDeviation,
-            fold: network.fold)
+        let classifier = try Ingest.openClassifier(network, corpus)
         let block = AttackBlock(
             images: try source.block(ordinals[...]), labels: ordinals.map { listed[$0].label }, count: taken,
             randomKeys: (0..<taken).map(UInt64.init))
@@ -36,7 +32,8 @@ package enum AttackCheck {
             parts.append(try dump.attack(choice, number: number))
         }
         try dump.describe(
-            network: network.name, module: module, mean: network.mean, standardDeviation: network.standardDeviation,
+            network: network.name, module: corpus.layout.module(network.digest), mean: network.mean,
+            standardDeviation: network.standardDeviation,
             fold: network.fold, parts: parts)
     }
 }

@@ -19,10 +19,12 @@ package enum DatasetImport {
     }
 
     /// - Parameters:
-    ///   - classNames: from --classes; nil: from the folders, or from the dataset's other split for a binary file.
+    ///   - classNames: from --classes; nil: from the folders or the label file, or from the dataset's other split for a
+    ///     binary file.
+    ///   - labels: path of a label file; nil: one folder a class, or a binary file.
     ///   - progress: called with (images done, images in all).
     package static func run(
-        _ corpus: Corpus, dataset: String, split: String, source: String, classNames: [String]?,
+        _ corpus: Corpus, dataset: String, split: String, source: String, classNames: [String]?, labels: String? = nil,
         progress: @escaping @Sendable (Int, Int) -> Void, shouldStop: @escaping @Sendable () -> Bool
     ) throws(LogitError) -> Report {
         try Layout.check(name: dataset, of: "dataset")
@@ -31,7 +33,9 @@ package enum DatasetImport {
         if names == nil, source.hasSuffix(".bin") {
             names = try corpus.splits().first { $0.dataset == dataset }?.classNames
         }
-        let set = try ImageSet.open(Files.absolute(source), classNames: names)
+        let root = Files.absolute(source)
+        let labelFile = try labels.map { (path) throws(LogitError) in try LabelFile(Files.absolute(path)) }
+        let set = try ImageSet.open(root, classNames: names, labelling: labelFile?.labelling(names, root: root))
         guard !set.entries.isEmpty else {
             throw LogitError(.badInput, "\(source) holds no images; give a folder, tar or .bin file with some")
         }
@@ -39,9 +43,9 @@ package enum DatasetImport {
         inParallel(usableCoreCount()) { _ in scan.work() }
         let (listed, size) = try scan.result()
         let descriptor = SplitDescriptor(
-            dataset: dataset, split: split, source: set.path, kind: set.kind.rawValue, classNames: set.classNames,
-            imageCount: listed.count, digest: Digest.hex(Corpus.imageListBytes(listed)), height: size?.height,
-            width: size?.width, created: timestamp())
+            dataset: dataset, split: split, source: set.path, kind: set.kind.rawValue, labels: labelFile?.path,
+            classNames: set.classNames, imageCount: listed.count, digest: Digest.hex(Corpus.imageListBytes(listed)),
+            height: size?.height, width: size?.width, created: timestamp())
         try corpus.addSplit(descriptor, images: listed)
         return Report(
             dataset: dataset, split: split, images: listed.count, classes: set.classNames.count,

@@ -9,13 +9,25 @@ struct ImageSource: Sendable {
     private let set: ImageSet
     private let split: SplitDescriptor
     private let network: NetworkDescriptor
+    private let framing: Framing
 
     var valueCount: Int { network.channels * network.height * network.width }
 
     init(_ split: SplitDescriptor, _ images: [ListedImage], _ network: NetworkDescriptor) throws(LogitError) {
+        let changed = LogitError(
+            .stale,
+            "\(split.source) no longer holds the images of \(split.dataset)/\(split.split) as they were added (files were added, removed or renamed); put them back, or add the folder as another dataset"
+        )
+        // A label file may be gone: what it said is in the list.
+        let labelling: ImageSet.Labelling = { (ids) throws(LogitError) in
+            guard ids.elementsEqual(images.lazy.map(\.id)) else { throw changed }
+            return (split.classNames, images.map(\.label))
+        }
         do throws(LogitError) {
-            set = try ImageSet.open(split.source, classNames: split.classNames)
+            set = try ImageSet.open(
+                split.source, classNames: split.classNames, labelling: split.labels == nil ? nil : labelling)
         } catch {
+            if error == changed { throw error }
             throw LogitError(
                 error.code,
                 "the images of \(split.dataset)/\(split.split) cannot be read again: \(error.message)",
@@ -23,12 +35,8 @@ struct ImageSource: Sendable {
         }
         guard set.entries.count == images.count,
             zip(set.entries, images).allSatisfy({ $0.id == $1.id && $0.label == $1.label })
-        else {
-            throw LogitError(
-                .stale,
-                "\(split.source) no longer holds the images of \(split.dataset)/\(split.split) as they were added (files were added, removed or renamed); put them back, or add the folder as another dataset"
-            )
-        }
+        else { throw changed }
+        framing = try Framing(resize: network.resize, crop: network.crop)
         listed = images
         self.split = split
         self.network = network
@@ -45,18 +53,26 @@ struct ImageSource: Sendable {
                     "image \(listed[ordinal].id) of \(split.dataset)/\(split.split) has changed since it was added (its digest differs); put the old file back, or add the images as another dataset"
                 )
             }
-            let image = try set.decode(bytes, of: ordinal)
-            guard image.width == network.width, image.height == network.height else {
-                throw LogitError(
-                    .badInput,
-                    "image \(listed[ordinal].id) is \(image.width)×\(image.height) but network \(network.name) takes \(network.width)×\(network.height); give images of the network's own size"
-                )
-            }
+            let image = try framed(try set.decode(bytes, of: ordinal), listed[ordinal].id)
             values.withUnsafeMutableBufferPointer { all in
                 image.writePlanar(
                     into: UnsafeMutableBufferPointer(rebasing: all[place * valueCount..<(place + 1) * valueCount]))
             }
         }
         return values
+    }
+
+    /// An image at the network's size.
+    private func framed(_ image: RGBImage, _ id: String) throws(LogitError) -> RGBImage {
+        let size = framing.size(of: image.size)
+        let wanted = PixelSize(height: network.height, width: network.width)
+        guard size == wanted else {
+            let resized = network.resize.map { ", \(size) after --resize \($0)," } ?? ""
+            throw LogitError(
+                .badInput,
+                "image \(id) is \(image.size) (height x width)\(resized) but network \(network.name) takes \(wanted); add the network again under another name with --resize and --crop, for instance --resize \(wanted), or give images of its own size"
+            )
+        }
+        return framing.apply(to: image)
     }
 }

@@ -24,26 +24,33 @@ package enum Ingest {
         report.adoptedShards = try corpus.adoptStrayShards()
         let images = try corpus.images(of: request.split)
         let wanted = request.ordinals(images)
-        let works = try works(request, corpus)
+        let works = try works(request, corpus, note: note)
+        let unkept = try unkept(works, wanted, request, corpus, note: note)
         let source = try ImageSource(request.split, images, request.network)
         let classifier = try openClassifier(request.network, corpus)
         var counter = ProgressCounter(total: wanted.count * works.count)
-        for work in works {
+        for (work, unkept) in zip(works, unkept) {
             var part = IngestReport.Part(
                 attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0,
-                computed: 0)
+                computed: 0, unkept: unkept, invalid: 0)
             let plans = try plans(for: work, wanted, request, corpus, note: note)
             part.present = max(0, wanted.count - plans.reduce(0) { $0 + $1.ordinals.count })
             counter.add(part.present, computed: false)
+            let computation = BlockComputation(work: work, classifier: classifier, source: source)
             for plan in plans {
                 let pipeline = Pipeline(
-                    plan: plan, work: work, corpus: corpus, classifier: classifier, source: source, request: request,
-                    shouldStop: shouldStop)
+                    plan: plan, computation: computation, corpus: corpus, request: request, shouldStop: shouldStop)
                 try pipeline.run { rows, computed in
                     if computed { part.computed += rows } else { part.resumed += rows }
                     counter.add(rows, computed: computed)
                     progress(counter.value(work.variant.canonical))
                 }
+            }
+            part.invalid = try corpus.invalidOrdinals(work.rowSet(request)).intersection(wanted).count
+            if part.invalid > 0 {
+                note(
+                    "\(part.invalid) of \(part.images) rows of \(work.variant) are invalid (logits or gradients that are not finite, or gradients that are zero); they are marked, and left out of sampling and statistics"
+                )
             }
             report.parts.append(part)
         }
@@ -57,11 +64,18 @@ package enum Ingest {
     }
 
     /// The (variant, view) pairs asked for; refuses a seed that differs from the stored rows'.
-    private static func works(_ request: IngestRequest, _ corpus: Corpus) throws(LogitError) -> [Work] {
+    private static func works(
+        _ request: IngestRequest, _ corpus: Corpus, note: (String) -> Void
+    ) throws(LogitError) -> [Work] {
         let units = try corpus.units()
         var works: [Work] = []
         for choice in request.attacks {
             let views = choice.usesRandomness ? request.viewCount : 1
+            if views < request.viewCount, !choice.variant.isClean {
+                note(
+                    "\(choice.variant) uses no random numbers, so all its views would be equal: it gets view 0 only, not \(request.viewCount)"
+                )
+            }
             for view in 0..<views {
                 let work = Work(choice: choice, view: view, seed: choice.usesRandomness ? request.seed : 0)
                 guard !works.contains(where: { $0.variant == work.variant && $0.view == view }) else {
@@ -84,21 +98,56 @@ package enum Ingest {
         return works
     }
 
+    /// Says how many rows of each work are stored already without the images or the 8-bit outcome asked for: rows never
+    /// change. Refuses where that is all of them, so that nothing would get what was asked for.
+    private static func unkept(
+        _ works: [Work], _ wanted: [Int], _ request: IngestRequest, _ corpus: Corpus, note: (String) -> Void
+    ) throws(LogitError) -> [Int] {
+        var counts: [Int] = []
+        for work in works {
+            guard let keeping = request.keeping(work.variant) else {
+                counts.append(0)
+                continue
+            }
+            let lacking = try corpus.ordinalsWithout(
+                images: keeping.images, status8bit: keeping.status8bit, work.rowSet(request)
+            ).intersection(wanted)
+            counts.append(lacking.count)
+        }
+        let what = request.keepImages.map { "\($0.rawValue) images" } ?? "the 8-bit outcome"
+        if counts.allSatisfy({ $0 == wanted.count }) {
+            throw LogitError(
+                .usage,
+                "all rows asked for are stored already without \(what), and stored rows never change; ingest into a new corpus, add a restart of a random attack with --views, or make single images again with logit replay --save"
+            )
+        }
+        for (work, count) in zip(works, counts) where count > 0 {
+            note(
+                "\(count) rows of \(work.variant) (view \(work.view)) are stored already without \(what), and stored rows never change: only new rows get what was asked for"
+            )
+        }
+        return counts
+    }
+
     /// What is left to compute: unfinished plans that hold images asked for, then a new plan for those that none has.
     private static func plans(
         for work: Work, _ wanted: [Int], _ request: IngestRequest, _ corpus: Corpus, note: (String) -> Void
     ) throws(LogitError) -> [IngestPlan] {
         let (split, network) = (request.split, request.network)
-        let stored = try corpus.storedOrdinals(
-            dataset: split.dataset, split: split.split, network: network.name, variant: work.variant, view: work.view)
+        let stored = try corpus.storedOrdinals(work.rowSet(request))
         var missing = wanted.filter { !stored.contains($0) }
         let blockRows = request.blockRows ?? network.blockRows
+        let imageBytes = request.keepImages.map {
+            ImageFormat(precision: $0, height: network.height, width: network.width).byteCount
+        }
         var fresh = IngestPlan(
             dataset: split.dataset, split: split.split, datasetDigest: split.digest, network: network.name,
             networkDigest: network.digest, preprocessing: network.preprocessing, attackName: work.variant.name,
             attack: work.variant.canonical, attackParameters: work.variant.parametersJSON, view: work.view,
             seed: work.seed, blockRows: blockRows,
-            unitRows: unitRows(blockRows: blockRows, classCount: network.classCount), ordinals: [])
+            unitRows: unitRows(blockRows: blockRows, classCount: network.classCount, imageBytes: imageBytes ?? 0),
+            ordinals: [],
+            keeping: request.keeping(work.variant))
         var plans: [IngestPlan] = []
         for plan in try IngestPlan.pending(corpus.layout, subject: fresh.subject) {
             let left = plan.ordinals.filter { !stored.contains($0) }
@@ -113,6 +162,12 @@ package enum Ingest {
                 )
             }
             guard !Set(left).isDisjoint(with: missing) else { continue }
+            guard plan.keeping == fresh.keeping else {
+                throw LogitError(
+                    .usage,
+                    "an interrupted ingest of \(work.variant) keeps \((plan.keeping ?? .nothing).description); finish it with the same --keep-images and --status-8bit"
+                )
+            }
             note(
                 "taking up an interrupted ingest of \(work.variant): \(left.count) images left of its \(plan.ordinals.count)"
             )
@@ -127,15 +182,13 @@ package enum Ingest {
         return plans
     }
 
-    /// About 4,096 rows or 64 MiB of logits a shard, in whole blocks.
-    private static func unitRows(blockRows: Int, classCount: Int) -> Int {
-        let rows = min(4096, (64 << 20) / (4 * classCount))
+    /// About 4,096 rows or 64 MiB of logits and images a shard, in whole blocks.
+    package static func unitRows(blockRows: Int, classCount: Int, imageBytes: Int) -> Int {
+        let rows = min(4096, (64 << 20) / (4 * classCount + imageBytes))
         return max(blockRows, rows / blockRows * blockRows)
     }
 
-    private static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError)
-        -> any Classifier
-    {
+    static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError) -> any Classifier {
         let path = try corpus.checkedModule(of: network)
         return try TorchScriptClassifier(
             path: path, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),
@@ -157,6 +210,12 @@ struct Work: Sendable {
     let seed: UInt64
 
     var variant: Variant { choice.variant }
+
+    func rowSet(_ request: IngestRequest) -> RowSet {
+        RowSet(
+            dataset: request.split.dataset, split: request.split.split, network: request.network.name,
+            attack: variant.canonical, view: view)
+    }
 
     /// The counter-based generator's key for one image.
     func randomKey(_ image: ListedImage) -> UInt64 {

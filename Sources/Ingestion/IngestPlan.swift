@@ -23,6 +23,8 @@ struct IngestPlan: Codable, Sendable {
     var blockRows: Int
     var unitRows: Int
     var ordinals: [Int]
+    /// What is kept beside the logits; absent for nothing.
+    var keeping: Keeping?
 
     var variant: Variant { Variant(name: attackName, canonical: attack, parametersJSON: attackParameters) }
 

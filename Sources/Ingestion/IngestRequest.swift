@@ -22,6 +22,10 @@ package struct IngestRequest: Sendable {
     package var prefetch = 4
     /// Rows computed at once, for a list begun by this ingest; the network's own if nil.
     package var blockRows: Int?
+    /// Keep the images that the network is given, attacked or clean, in the shards.
+    package var keepImages: ImagePrecision?
+    /// Store the outcome after rounding attacked images to 8 bits; always so where images are kept.
+    package var status8bit = false
 
     package init(split: SplitDescriptor, network: NetworkDescriptor, attacks: [AttackChoice], workerCount: Int) {
         self.split = split
@@ -47,6 +51,12 @@ package struct IngestRequest: Sendable {
                 "network \(network.name) has \(network.classCount) classes but dataset \(split.dataset) has \(split.classNames.count); use a network for these classes, or name the dataset's classes with --classes when it is added"
             )
         }
+    }
+
+    /// What the rows of a variant keep; nil: nothing.
+    func keeping(_ variant: Variant) -> Keeping? {
+        let keeping = Keeping(images: keepImages, status8bit: !variant.isClean && (status8bit || keepImages != nil))
+        return keeping == .nothing ? nil : keeping
     }
 
     /// The ordinals asked for, in order.
@@ -88,6 +98,11 @@ package struct IngestReport: Codable, Sendable {
         package var resumed: Int
         /// Rows computed now.
         package var computed: Int
+        /// Rows that were there before without the images or the 8-bit outcome asked for, and stay so.
+        package var unkept: Int
+        /// Of all stored rows of this attack and view over these images: logits or gradients that were not finite, or gradients
+        /// that were zero.
+        package var invalid: Int
     }
 
     package var parts: [Part] = []

@@ -1,6 +1,5 @@
 import CorpusStore
 import Logits
-import Networks
 import Platform
 import Shards
 
@@ -8,24 +7,20 @@ import Shards
 /// Two bounded queues between them keep memory at a few blocks whatever the number of images.
 struct Pipeline: Sendable {
     let plan: IngestPlan
-    let work: Work
+    let computation: BlockComputation
     let corpus: Corpus
-    let classifier: any Classifier
-    let source: ImageSource
     let request: IngestRequest
     let shouldStop: @Sendable () -> Bool
     /// The plan's units in list order.
     private let units: [UnitKey]
 
     init(
-        plan: IngestPlan, work: Work, corpus: Corpus, classifier: any Classifier, source: ImageSource,
-        request: IngestRequest, shouldStop: @escaping @Sendable () -> Bool
+        plan: IngestPlan, computation: BlockComputation, corpus: Corpus, request: IngestRequest,
+        shouldStop: @escaping @Sendable () -> Bool
     ) {
         self.plan = plan
-        self.work = work
+        self.computation = computation
         self.corpus = corpus
-        self.classifier = classifier
-        self.source = source
         self.request = request
         self.shouldStop = shouldStop
         units = plan.units
@@ -39,7 +34,7 @@ struct Pipeline: Sendable {
 
     /// A finished block on its way to the committer: its rows are staged already.
     private enum Finished: Sendable {
-        case block(Range<Int>, rows: Int)
+        case block(Range<Int>)
         case failure(LogitError)
     }
 
@@ -72,7 +67,7 @@ struct Pipeline: Sendable {
 
     /// Units of this plan that a former ingest has committed, by first position.
     private func committedUnits() throws(LogitError) -> Set<Int> {
-        let digest = units[0].listDigest
+        let (digest, work) = (units[0].listDigest, computation.work)
         return Set(
             try corpus.units().filter {
                 $0.key.listDigest == digest && $0.key.variant == work.variant && $0.key.view == work.view
@@ -97,7 +92,7 @@ struct Pipeline: Sendable {
         var left = blocks.count
         while left > 0, failure == nil, let result = results.pop() {
             switch result {
-            case .block(let range, _):
+            case .block(let range):
                 left -= 1
                 do throws(LogitError) { try finished(range) } catch { failure = error }
                 if failure == nil, left > 0, shouldStop() {
@@ -117,7 +112,8 @@ struct Pipeline: Sendable {
     private func decode(_ blocks: [Range<Int>], into queue: BoundedQueue<Decoded>, failures: BoundedQueue<Finished>) {
         for range in blocks {
             do throws(LogitError) {
-                guard queue.push(Decoded(range: range, images: try source.block(plan.ordinals[range]))) else { return }
+                guard queue.push(Decoded(range: range, images: try computation.source.block(plan.ordinals[range])))
+                else { return }
             } catch {
                 failures.push(.failure(error))
                 return
@@ -128,66 +124,51 @@ struct Pipeline: Sendable {
     /// Runs the network or attack on one block and stages its rows.
     private func computed(_ block: Decoded) -> Finished {
         do throws(LogitError) {
-            let images = plan.ordinals[block.range].map { source.listed[$0] }
-            var table = RowTable(classCount: classifier.classCount)
-            table.ordinal = plan.ordinals[block.range].map(Int64.init)
-            table.image = images.map(\.id)
-            table.label = images.map(\.label)
-            try fill(&table, block, images)
-            try StagedBlock.write(table, to: path(block.range, of: unit(of: block.range)))
-            return .block(block.range, rows: table.count)
+            let keeping = plan.keeping ?? .nothing
+            let rows = try computation.rows(
+                plan.ordinals[block.range], images: block.images, status8bit: keeping.status8bit)
+            let shape = computation.classifier.inputShape
+            let images = keeping.images.map {
+                KeptImages(rows.images, format: ImageFormat(precision: $0, height: shape.height, width: shape.width))
+            }
+            let staged = StagedBlock(table: rows.table, images: images)
+            try staged.write(to: path(block.range, of: unit(of: block.range)))
+            return .block(block.range)
         } catch {
             return .failure(error)
         }
     }
 
-    private func fill(_ table: inout RowTable, _ block: Decoded, _ images: [ListedImage]) throws(LogitError) {
-        let rows = images.count
-        guard let attacker = work.choice.attacker else {
-            var logits = [Float](repeating: 0, count: rows * classifier.classCount)
-            try classifier.logits(block.images, count: rows, into: &logits)
-            table.logits = logits
-            for row in 0..<rows {
-                guard table.row(row).allSatisfy(\.isFinite) else {
-                    throw LogitError(
-                        .badInput,
-                        "network \(plan.network) gives NaN or infinite logits for image \(images[row].id); check the module, for instance its normalisation"
-                    )
-                }
-            }
-            table.prediction = (0..<rows).map { argMax(table.row($0)) }
-            return
-        }
-        let attacked = try attacker.run(
-            AttackBlock(
-                images: block.images, labels: table.label, count: rows, randomKeys: images.map(work.randomKey)),
-            on: classifier)
-        table.logits = attacked.logits
-        table.prediction = attacked.prediction
-        table.attack = attacked.columns
-    }
-
     /// Puts a unit's staged blocks together as its shard and clears them away.
     private func commit(_ unit: UnitKey) throws(LogitError) {
-        var table = RowTable(classCount: classifier.classCount)
+        var whole: StagedBlock?
         for block in plan.blocks(of: unit) {
-            guard let rows = StagedBlock.read(path(block, of: unit)) else {
+            guard let part = StagedBlock.read(path(block, of: unit)) else {
                 throw LogitError(
                     .io,
                     "a staged block of \(plan.variant), \(path(block, of: unit)), is gone or damaged; run the same command again"
                 )
             }
-            table.append(rows)
+            if whole == nil {
+                whole = part
+                whole?.images?.reserve(unit.rowCount)
+            } else {
+                whole?.append(part)
+            }
         }
+        guard let whole else { preconditionFailure("a unit without blocks") }
         try corpus.commit(
-            table, key: unit, blockRows: plan.blockRows, softwareJSON: classifier.identity.softwareJSON,
-            codec: request.codec)
+            whole.table, images: whole.images, key: unit, blockRows: plan.blockRows,
+            softwareJSON: computation.classifier.identity.softwareJSON, codec: request.codec)
         try Files.removeTree(folder(unit))
     }
 
-    /// Staged blocks of one unit, made by one kind of machine and library: another kind's are not mixed in.
+    /// Staged blocks of one unit, made by one kind of machine and library: another kind's are not mixed in, nor are blocks of
+    /// which something else is kept.
     private func folder(_ unit: UnitKey) -> String {
-        let name = Digest.hex(unit.canonicalText + classifier.identity.softwareJSON).prefix(24)
+        let keeping = plan.keeping.map { "\u{1F}\($0.images?.rawValue ?? "")\u{1F}\($0.status8bit)" } ?? ""
+        let software = computation.classifier.identity.softwareJSON
+        let name = Digest.hex(unit.canonicalText + software + keeping).prefix(24)
         return "\(corpus.layout.staging)/\(name)"
     }
 

@@ -4,20 +4,29 @@ import Platform
 
 /// One finished block on disk, so that a killed ingest starts from it: magic, SHA-256 of the payload, payload. All
 /// integers and floats little-endian. Never part of the corpus: only a unit's shard is.
-enum StagedBlock {
-    private static let magic = Array("LCBLOCK1".utf8)
+struct StagedBlock {
+    private static let magic = Array("LCBLOCK2".utf8)
+
+    private(set) var table: RowTable
+    var images: KeptImages?
+
+    mutating func append(_ other: StagedBlock) {
+        precondition((images == nil) == (other.images == nil), "blocks with and without images")
+        table.append(other.table)
+        if let more = other.images { images?.append(more) }
+    }
 
     /// Replaces `path` as one rename. Not synced: a torn file fails its digest and is computed again.
-    static func write(_ table: RowTable, to path: String) throws(LogitError) {
-        let payload = encode(table)
-        let bytes = magic + Array(Digest.hex(payload).utf8) + payload
+    func write(to path: String) throws(LogitError) {
+        let payload = encode()
+        let bytes = StagedBlock.magic + Array(Digest.hex(payload).utf8) + payload
         let temporary = path + ".tmp"
         try Files.write(bytes, to: temporary, sync: false)
         try Files.renameUnsynced(temporary, to: path)
     }
 
-    /// The block's rows, or nil where there is none that is whole.
-    static func read(_ path: String) -> RowTable? {
+    /// The block, or nil where there is none that is whole.
+    static func read(_ path: String) -> StagedBlock? {
         guard Files.exists(path), let bytes = try? Files.read(path, limit: 1 << 32), bytes.count > magic.count + 64,
             Array(bytes[..<magic.count]) == magic
         else { return nil }
@@ -26,10 +35,13 @@ enum StagedBlock {
         return decode(payload)
     }
 
-    private static func encode(_ table: RowTable) -> [UInt8] {
+    private func encode() -> [UInt8] {
         var writer = PayloadWriter()
+        let precision = images.flatMap { ImagePrecision.allCases.firstIndex(of: $0.format.precision) } ?? -1
         writer.put([
             Int64(table.classCount), Int64(table.count), table.attack == nil ? 0 : 1, table.attack?.cost == nil ? 0 : 1,
+            table.attack?.status8bit == nil ? 0 : 1, Int64(precision), Int64(images?.format.height ?? 0),
+            Int64(images?.format.width ?? 0),
         ])
         writer.put(table.logits)
         writer.put(table.ordinal)
@@ -46,14 +58,26 @@ enum StagedBlock {
             writer.put(attack.perturbationL2)
             writer.put(attack.perturbationLinf)
             if let cost = attack.cost { writer.put(cost) }
+            if let status = attack.status8bit { writer.put(status) }
         }
+        if let images { writer.put(images.bytes) }
         return writer.bytes
     }
 
-    private static func decode(_ payload: [UInt8]) -> RowTable? {
+    private static func decode(_ payload: [UInt8]) -> StagedBlock? {
         var reader = PayloadReader(bytes: payload)
-        guard let head = reader.take(4, of: Int64.self), head[0] > 0, head[1] > 0 else { return nil }
-        let (classes, rows) = (Int(head[0]), Int(head[1]))
+        guard let head = reader.take(8, of: Int64.self).map({ $0.map(Int.init) }), let table = table(head, &reader)
+        else { return nil }
+        guard ImagePrecision.allCases.indices.contains(head[5]) else { return StagedBlock(table: table) }
+        let format = ImageFormat(precision: ImagePrecision.allCases[head[5]], height: head[6], width: head[7])
+        guard let bytes = reader.take(table.count * format.byteCount, of: UInt8.self) else { return nil }
+        return StagedBlock(table: table, images: KeptImages(format: format, bytes: bytes))
+    }
+
+    /// The columns; `head` is the first eight numbers of the payload.
+    private static func table(_ head: [Int], _ reader: inout PayloadReader) -> RowTable? {
+        guard head[0] > 0, head[1] > 0 else { return nil }
+        let (classes, rows) = (head[0], head[1])
         var table = RowTable(classCount: classes)
         guard let logits = reader.take(rows * classes, of: Float.self), let ordinal = reader.take(rows, of: Int64.self),
             let label = reader.take(rows, of: Int32.self), let prediction = reader.take(rows, of: Int32.self)
@@ -75,6 +99,10 @@ enum StagedBlock {
         if head[3] == 1 {
             guard let cost = reader.take(rows, of: Float.self) else { return nil }
             attack.cost = cost
+        }
+        if head[4] == 1 {
+            guard let status = reader.take(rows, of: UInt8.self) else { return nil }
+            attack.status8bit = status
         }
         table.attack = attack
         return table
@@ -98,8 +126,10 @@ private struct PayloadReader {
         guard count >= 0, !size.overflow, size.partialValue <= bytes.count - offset else { return nil }
         let start = offset
         offset += size.partialValue
-        return bytes.withUnsafeBytes { raw in
-            (0..<count).map { raw.loadUnaligned(fromByteOffset: start + $0 * MemoryLayout<Value>.stride, as: type) }
+        let part = start..<offset
+        return [Value](unsafeUninitializedCapacity: count) { buffer, filled in
+            bytes.withUnsafeBytes { UnsafeMutableRawBufferPointer(buffer).copyMemory(from: .init(rebasing: $0[part])) }
+            filled = count
         }
     }
 }

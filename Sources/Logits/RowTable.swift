@@ -53,8 +53,20 @@ public struct RowTable: Sendable, Equatable {
                     iterations: rows.map { columns.iterations[$0] },
                     perturbationL2: rows.map { columns.perturbationL2[$0] },
                     perturbationLinf: rows.map { columns.perturbationLinf[$0] },
-                    cost: columns.cost.map { cost in rows.map { cost[$0] } })
+                    cost: columns.cost.map { cost in rows.map { cost[$0] } },
+                    status8bit: columns.status8bit.map { status in rows.map { status[$0] } })
             })
+    }
+
+    /// Whether a row is left out of statistics and training: by its status, where it is attacked; a clean row by its
+    /// prediction, which is −1 where a logit is not finite.
+    public func isInvalid(_ row: Int) -> Bool {
+        attack.map { $0.status[row] == Outcome.invalid.rawValue } ?? (prediction[row] < 0)
+    }
+
+    /// The prediction that a clean row records: the arg max, or −1 where a logit is NaN or infinite.
+    public static func cleanPrediction(_ logits: some Collection<Float>) -> Int32 {
+        logits.allSatisfy(\.isFinite) ? argMax(logits) : -1
     }
 
     /// The logits of one row.
@@ -75,10 +87,12 @@ public struct AttackColumns: Sendable, Equatable {
     public var perturbationLinf: [Float]
     /// C&W's final c; absent for every other attack.
     public var cost: [Float]?
+    /// The outcome after the attacked image was rounded to 8 bits; absent unless asked for.
+    public var status8bit: [UInt8]?
 
     public init(
         cleanPrediction: [Int32] = [], status: [UInt8] = [], iterations: [Int32] = [], perturbationL2: [Float] = [],
-        perturbationLinf: [Float] = [], cost: [Float]? = nil
+        perturbationLinf: [Float] = [], cost: [Float]? = nil, status8bit: [UInt8]? = nil
     ) {
         self.cleanPrediction = cleanPrediction
         self.status = status
@@ -86,15 +100,18 @@ public struct AttackColumns: Sendable, Equatable {
         self.perturbationL2 = perturbationL2
         self.perturbationLinf = perturbationLinf
         self.cost = cost
+        self.status8bit = status8bit
     }
 
     public mutating func append(_ other: AttackColumns) {
         precondition((cost == nil) == (other.cost == nil), "rows of different attacks")
+        precondition((status8bit == nil) == (other.status8bit == nil), "rows with and without an 8-bit outcome")
         cleanPrediction += other.cleanPrediction
         status += other.status
         iterations += other.iterations
         perturbationL2 += other.perturbationL2
         perturbationLinf += other.perturbationLinf
         if let more = other.cost { cost?.append(contentsOf: more) }
+        if let more = other.status8bit { status8bit?.append(contentsOf: more) }
     }
 }

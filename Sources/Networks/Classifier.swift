@@ -63,15 +63,18 @@ package final class TorchScriptClassifier: Classifier {
     package let identity: NetworkIdentity
     package let inputShape: ImageShape
     package let classCount: Int
+    /// How the network runs: `compiled`, or `libtorch: REASON`.
+    package let engine: String
     private let module: TorchModule
 
     /// One intra-op thread: results do not depend on the machine's cores, and workers scale by blocks.
     /// - Parameters:
     ///   - fold: fold batch norm into convolutions; some gradient signs differ from the unfolded module's.
-    ///   - channelsLast: the layout of parameters and images; nil: as `prefersChannelsLast` says.
+    ///   - channelsLast: the layout of parameters and images where LibTorch runs them; nil: as `prefersChannelsLast` says.
+    ///   - compiled: whether to compile the module where its operators allow.
     package init(
         path: String, digest: String, shape: ImageShape, classCount: Int, mean: [Float]?, standardDeviation: [Float]?,
-        fold: Bool, channelsLast: Bool? = nil
+        fold: Bool, channelsLast: Bool? = nil, compiled: Bool = true
     ) throws(LogitError) {
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: 1)
@@ -82,8 +85,11 @@ package final class TorchScriptClassifier: Classifier {
                 fold: fold, channelsLast: channelsLast, normalisation: normalisation(mean, standardDeviation)))
         inputShape = shape
         self.classCount = classCount
+        let batch = BatchShape(count: 1, channels: shape.channels, height: shape.height, width: shape.width)
+        engine = compiled ? module.compile(batch, classCount: classCount) : "libtorch: not asked to compile"
+        let isCompiled = engine == "compiled"
         let software =
-            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"fold\":\(fold),\"channels_last\":\(channelsLast),\"torch\":\(library.description)}"
+            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"engine\":\"\(isCompiled ? "compiled" : "libtorch")\",\"fold\":\(fold),\"channels_last\":\(channelsLast && !isCompiled),\"torch\":\(library.description)}"
         identity = NetworkIdentity(digest: digest, softwareJSON: software)
     }
 

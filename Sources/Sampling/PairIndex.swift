@@ -53,7 +53,8 @@ struct PairIndex: Sendable {
         let all = Set(tables.flatMap(\.keys)).filter { wanted?.contains($0) ?? true }.sorted()
         let paired = all.filter { ordinal in tables.allSatisfy { $0[ordinal] != nil } }
         let kept = paired.filter { ordinal in
-            tables.dropFirst().allSatisfy { table in
+            guard !PairIndex.isSkipped(tables[0][ordinal], readers, options) else { return false }
+            return tables.dropFirst().allSatisfy { table in
                 guard let place = table[ordinal], let status = statuses[Int(place.shard)] else { return true }
                 return PairIndex.policy(status[Int(place.row)], options) != .skip
             }
@@ -94,6 +95,7 @@ struct PairIndex: Sendable {
                 }
             }
         }
+        doubtful += clean.values.filter { isSkipped($0, readers, options) }
         if isCleanMissing {
             for (ordinal, place) in clean where attacked.contains(where: { $0[ordinal] == nil }) {
                 doubtful.append(place)
@@ -105,6 +107,12 @@ struct PairIndex: Sendable {
         for place in doubtful.sorted(by: { ($0.shard, $0.row) < ($1.shard, $1.row) }) {
             try readers[Int(place.shard)].copyLogits(row: Int(place.row), into: scratch)
         }
+    }
+
+    /// A clean row that is invalid stands for nothing: unless invalid rows are kept, its image is left out.
+    private static func isSkipped(_ clean: Place?, _ readers: [ShardReader], _ options: SamplerOptions) -> Bool {
+        guard let clean, options.invalidTwins != .keep else { return false }
+        return readers[Int(clean.shard)].columns.isInvalid(Int(clean.row))
     }
 
     static func policy(_ status: UInt8, _ options: SamplerOptions) -> TwinPolicy {

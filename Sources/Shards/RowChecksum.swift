@@ -2,11 +2,13 @@ import CXXHash
 import Logits
 
 /// XXH3-64 of one row: its fields in the order of the format, little-endian, logits last. The image id is preceded by its
-/// length in bytes as int64, so that no two rows give the same bytes.
+/// length in bytes as int64, so that no two rows give the same bytes. A kept image takes part by a checksum of its own, so
+/// that a row is checked without it.
 struct RowChecksum {
     private var buffer: [UInt8] = []
 
-    mutating func value(_ table: RowTable, row: Int, logits: UnsafeBufferPointer<Float>) -> UInt64 {
+    /// - Parameter image: the checksum of the kept image, where the shard has one.
+    mutating func value(_ table: RowTable, row: Int, logits: UnsafeBufferPointer<Float>, image: UInt64?) -> UInt64 {
         buffer.removeAll(keepingCapacity: true)
         put(table.ordinal[row])
         let name = table.image[row].utf8
@@ -21,7 +23,9 @@ struct RowChecksum {
             put(attack.perturbationL2[row].bitPattern)
             put(attack.perturbationLinf[row].bitPattern)
             if let cost = attack.cost { put(cost[row].bitPattern) }
+            if let status = attack.status8bit { put(status[row]) }
         }
+        if let image { put(image) }
         buffer.append(contentsOf: UnsafeRawBufferPointer(logits))
         return buffer.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) }
     }
@@ -33,29 +37,48 @@ struct RowChecksum {
 
 extension RowTable {
     /// One XXH3-64 a row.
-    func checksums() -> [UInt64] {
+    /// - Parameter images: the checksums of the kept images, where there are any.
+    func checksums(images: [UInt64]?) -> [UInt64] {
         var checksum = RowChecksum()
         return logits.withUnsafeBufferPointer { all in
             (0..<count).map { row in
                 checksum.value(
                     self, row: row,
-                    logits: UnsafeBufferPointer(rebasing: all[row * classCount..<(row + 1) * classCount]))
+                    logits: UnsafeBufferPointer(rebasing: all[row * classCount..<(row + 1) * classCount]),
+                    image: images?[row])
             }
         }
     }
 }
 
+extension KeptImages {
+    /// One XXH3-64 an image, over its stored bytes.
+    func checksums() -> [UInt64] { (0..<count).map { image($0).withUnsafeBytes(KeptImages.checksum) } }
+
+    static func checksum(_ image: UnsafeRawBufferPointer) -> UInt64 { XXH3_64bits(image.baseAddress, image.count) }
+}
+
 /// The bytes that a content digest covers: the unit key, the class count, then every dataset as stored values in the order
 /// of the format. Not the codec, the time, or the software.
 package enum ContentDigest {
-    package static func visit(_ key: UnitKey, _ table: RowTable, _ sink: (UnsafeRawBufferPointer) -> Void) {
+    package static func visit(
+        _ key: UnitKey, _ table: RowTable, images: KeptImages?, _ sink: (UnsafeRawBufferPointer) -> Void
+    ) {
+        visitColumns(key, table, checksums: table.checksums(images: images?.checksums()), sink)
+        images?.bytes.withUnsafeBytes(sink)
+    }
+
+    /// All but the kept images, which come last.
+    static func visitColumns(
+        _ key: UnitKey, _ table: RowTable, checksums: [UInt64], _ sink: (UnsafeRawBufferPointer) -> Void
+    ) {
         Array("\(key.canonicalText)\u{1F}\(table.classCount)\n".utf8).withUnsafeBytes(sink)
         table.logits.withUnsafeBytes(sink)
         table.ordinal.withUnsafeBytes(sink)
         for name in table.image { Array(name.utf8 + [0]).withUnsafeBytes(sink) }
         table.label.withUnsafeBytes(sink)
         table.prediction.withUnsafeBytes(sink)
-        table.checksums().withUnsafeBytes(sink)
+        checksums.withUnsafeBytes(sink)
         guard let attack = table.attack else { return }
         attack.cleanPrediction.withUnsafeBytes(sink)
         attack.status.withUnsafeBytes(sink)
@@ -63,5 +86,6 @@ package enum ContentDigest {
         attack.perturbationL2.withUnsafeBytes(sink)
         attack.perturbationLinf.withUnsafeBytes(sink)
         attack.cost?.withUnsafeBytes(sink)
+        attack.status8bit?.withUnsafeBytes(sink)
     }
 }

@@ -46,6 +46,8 @@ enum ShardLimits {
     /// One chunk of `/logits` undone: 16 rows of the most classes.
     static let chunkBytes = 1 << 26
     static let imageNameBytes = 4096
+    /// Height and width of a kept image.
+    static let imageSide = 4096
     /// An attribute lies whole in the root's object header, whose messages hold 64 KiB.
     static let attributeBytes = 60_000
 }

@@ -21,11 +21,14 @@ package final class ShardReader: @unchecked Sendable {
     private let checked: UnsafeMutablePointer<Atomic<Bool>>
     private let verifyEvery: Bool
     private let logits: StoredLogits
+    private let images: StoredImages?
 
     package var rowCount: Int { header.key.rowCount }
     package var classCount: Int { header.classCount }
+    /// Of the images kept beside the rows; nil where none are.
+    package var imageFormat: ImageFormat? { images?.format }
 
-    /// Opens a shard and reads all but its logits.
+    /// Opens a shard and reads all but its logits and images.
     ///
     /// - Parameter verifyEvery: check a row at each use, not only at its first.
     /// - Throws: `corrupt` where the file is damaged or no shard, `environment` where its format is newer than this program,
@@ -35,6 +38,7 @@ package final class ShardReader: @unchecked Sendable {
         let header = try source.header()
         let codec = try source.codec()
         (columns, checksums) = try source.columns(header)
+        images = try source.images(header, codec)
         logits = try source.logits(header, codec)
         self.path = path
         self.header = header
@@ -74,7 +78,41 @@ package final class ShardReader: @unchecked Sendable {
         return columns.rows(rows, logits: values)
     }
 
-    /// Reads every row again: checksums, labels within the classes, predictions that are the arg max of their logits.
+    /// The images kept beside some rows, checked.
+    package func images(_ rows: Range<Int>) throws(LogitError) -> KeptImages {
+        guard let format = imageFormat else { preconditionFailure("the shard keeps no images") }
+        var bytes: [UInt8] = []
+        bytes.reserveCapacity(rows.count * format.byteCount)
+        try forEachImage(rows) { bytes.append(contentsOf: $0) }
+        return KeptImages(format: format, bytes: bytes)
+    }
+
+    /// Hands out what the content digest covers: `table`, which is all rows of this shard, and then its images one by one.
+    package func visitContent(_ table: RowTable, _ sink: (UnsafeRawBufferPointer) -> Void) throws(LogitError) {
+        precondition(table.count == rowCount)
+        ContentDigest.visitColumns(header.key, table, checksums: checksums, sink)
+        if images != nil { try forEachImage(0..<rowCount, sink) }
+    }
+
+    private func forEachImage(_ rows: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void) throws(LogitError) {
+        guard let images else { return }
+        let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: images.format.byteCount, alignment: 16)
+        defer { scratch.deallocate() }
+        for row in rows {
+            guard images.copy(row, from: logits, into: scratch),
+                KeptImages.checksum(UnsafeRawBufferPointer(scratch)) == images.checksums[row]
+            else {
+                throw LogitError(
+                    .corrupt,
+                    "the image of row \(row) of shard \(path) (image \(columns.image[row])) fails its checksum, so the file was damaged; put back a copy, or run logit repair and ingest again"
+                )
+            }
+            body(UnsafeRawBufferPointer(scratch))
+        }
+    }
+
+    /// Reads every row and kept image again: checksums, labels within the classes, predictions that are the arg max of their
+    /// logits, outcomes that there are.
     package func verify() throws(LogitError) {
         let step = max(1, min(256, (1 << 18) / classCount))
         let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: step * classCount)
@@ -92,12 +130,18 @@ package final class ShardReader: @unchecked Sendable {
                 )
             }
         }
+        try forEachImage(0..<rowCount) { _ in }
     }
 
     private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
-        let status = columns.attack?.status[row] ?? 0
-        return columns.label[row] >= 0 && Int(columns.label[row]) < classCount && Outcome(rawValue: status) != nil
-            && columns.prediction[row] == argMax(values)
+        guard columns.label[row] >= 0, Int(columns.label[row]) < classCount else { return false }
+        guard let attack = columns.attack else { return columns.prediction[row] == RowTable.cleanPrediction(values) }
+        guard columns.prediction[row] == argMax(values), let outcome = Outcome(rawValue: attack.status[row]) else {
+            return false
+        }
+        guard let rounded = attack.status8bit?[row] else { return true }
+        return Outcome(rawValue: rounded) != nil
+            && (outcome == .fooled || outcome == .failed || rounded == outcome.rawValue)
     }
 
     /// Rows as stored, unchecked.
@@ -129,7 +173,8 @@ package final class ShardReader: @unchecked Sendable {
     private func check(_ row: Int, _ values: UnsafeBufferPointer<Float>, always: Bool) throws(LogitError) {
         if !always && checked[row].load(ordering: .relaxed) { return }
         var checksum = RowChecksum()
-        guard checksum.value(columns, row: row, logits: values) == checksums[row] else {
+        let image = images?.checksums[row]
+        guard checksum.value(columns, row: row, logits: values, image: image) == checksums[row] else {
             throw LogitError(
                 .corrupt,
                 "row \(row) of shard \(path) (image \(columns.image[row])) fails its checksum, so the file was damaged; put back a copy, or run logit repair and ingest again"
@@ -149,7 +194,8 @@ extension RowTable {
                 AttackColumns(
                     cleanPrediction: Array($0.cleanPrediction[range]), status: Array($0.status[range]),
                     iterations: Array($0.iterations[range]), perturbationL2: Array($0.perturbationL2[range]),
-                    perturbationLinf: Array($0.perturbationLinf[range]), cost: $0.cost.map { Array($0[range]) })
+                    perturbationLinf: Array($0.perturbationLinf[range]), cost: $0.cost.map { Array($0[range]) },
+                    status8bit: $0.status8bit.map { Array($0[range]) })
             })
     }
 }

@@ -4,8 +4,8 @@ import Platform
 
 /// The HDF5 side of reading: every size and type is compared with the limits and the file before memory is asked for.
 struct ShardSource: ~Copyable {
-    private let path: String
-    private let file: Handle
+    let path: String
+    let file: Handle
     private let fileBytes: Int
 
     init(_ path: String) throws(LogitError) {
@@ -125,7 +125,8 @@ struct ShardSource: ~Copyable {
                 iterations: try column("iterations", .int32, rows, Int32(0)),
                 perturbationL2: try column("perturbation_l2", .float32, rows, Float(0)),
                 perturbationLinf: try column("perturbation_linf", .float32, rows, Float(0)),
-                cost: H5Lexists(file.id, "cost", lc_default()) > 0 ? try column("cost", .float32, rows, Float(0)) : nil)
+                cost: has("cost") ? try column("cost", .float32, rows, Float(0)) : nil,
+                status8bit: has("status_8bit") ? try column("status_8bit", .uint8, rows, UInt8(0)) : nil)
         }
         guard try table.ordinal[0] == integer("first_ordinal") else {
             throw damaged("its first ordinal is not what it says")
@@ -136,7 +137,9 @@ struct ShardSource: ~Copyable {
         return (table, try column("checksum", .uint64, rows, UInt64(0)))
     }
 
-    private func column<Value: BitwiseCopyable>(_ name: String, _ type: ElementType, _ rows: Int, _ zero: Value)
+    func has(_ name: String) -> Bool { H5Lexists(file.id, name, lc_default()) > 0 }
+
+    func column<Value: BitwiseCopyable>(_ name: String, _ type: ElementType, _ rows: Int, _ zero: Value)
         throws(LogitError) -> [Value]
     {
         let dataset = try open(dataset: name)
@@ -203,7 +206,7 @@ struct ShardSource: ~Copyable {
     }
 
     /// A dataset of the file itself: no link to another file, which a shard never has.
-    private func open(dataset name: String) throws(LogitError) -> Handle {
+    func open(dataset name: String) throws(LogitError) -> Handle {
         var link = H5L_info_t()
         guard H5Lget_info(file.id, name, &link, lc_default()) >= 0, link.type == H5L_TYPE_HARD else {
             throw damaged("/\(name) is missing")
@@ -211,7 +214,7 @@ struct ShardSource: ~Copyable {
         return try Handle(H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) cannot be read"))
     }
 
-    private func extent(_ name: String, rank: Int) throws(LogitError) -> [Int] {
+    func extent(_ name: String, rank: Int) throws(LogitError) -> [Int] {
         let dataset = try open(dataset: name)
         let space = try Handle(H5Dget_space(dataset.id), H5Sclose, or: damaged("/\(name)"))
         var dimensions = [hsize_t](repeating: 0, count: rank)
@@ -223,7 +226,7 @@ struct ShardSource: ~Copyable {
     }
 
     /// Where a dataset that is one run of `bytes` bytes lies in the file: no chunks, no filters, no other file's bytes.
-    private func contiguous(_ dataset: hid_t, _ name: String, bytes: Int) throws(LogitError) -> Int {
+    func contiguous(_ dataset: hid_t, _ name: String, bytes: Int) throws(LogitError) -> Int {
         let properties = try Handle(H5Dget_create_plist(dataset), H5Pclose, or: damaged("/\(name)"))
         let offset = H5Dget_offset(dataset)
         guard H5Pget_layout(properties.id) == H5D_CONTIGUOUS, H5Pget_external_count(properties.id) == 0,

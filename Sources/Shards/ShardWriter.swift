@@ -12,18 +12,23 @@ package enum ShardWriter {
     ///
     /// - Parameters:
     ///   - table: `header.key.rowCount` rows of `header.classCount` logits, with attack columns unless the variant is clean.
+    ///   - images: one a row, or nil to keep none.
     ///   - codec: how `/logits` is stored; every value is exact in each.
     /// - Throws: `badInput` where a value is beyond what the format holds, `io` where the disk refuses.
     package static func write(
-        _ table: RowTable, header: ShardHeader, codec: Codec, to path: String
+        _ table: RowTable, images: KeptImages? = nil, header: ShardHeader, codec: Codec, to path: String
     ) throws(LogitError) {
         precondition(table.count > 0 && table.count == header.key.rowCount && table.classCount == header.classCount)
         precondition((table.attack == nil) == header.key.variant.isClean, "attack columns belong to attacks")
+        precondition(images == nil || images?.count == table.count, "one image a row")
         guard !Files.exists(path) else {
             throw LogitError(
                 .io, "shard \(path) is there already, and shards never change; remove it if it is a leftover")
         }
-        let bytes = try image(table, header: header, codec: codec, path: path)
+        lc_silence()
+        let draft = ShardDraft(path: path, table: table, images: images, header: header, codec: codec)
+        try draft.checkLimits()
+        let bytes = try draft.image()
         do {
             try Files.write(bytes, to: path, sync: true)
         } catch {
@@ -31,29 +36,21 @@ package enum ShardWriter {
             throw error
         }
     }
-
-    /// The file's bytes.
-    private static func image(_ table: RowTable, header: ShardHeader, codec: Codec, path: String) throws(LogitError)
-        -> [UInt8]
-    {
-        lc_silence()
-        let draft = ShardDraft(path: path, table: table, header: header, codec: codec)
-        try draft.checkLimits()
-        return try draft.image()
-    }
 }
 
-private struct ShardDraft {
+/// A shard's file as it is laid out in memory.
+struct ShardDraft {
     let path: String
     let table: RowTable
+    let images: KeptImages?
     let header: ShardHeader
     let codec: Codec
 
-    private var failure: LogitError {
+    var failure: LogitError {
         LogitError(.environment, "HDF5 cannot lay out the shard \(path) in memory; free some memory and run again")
     }
 
-    private func refusal(_ what: String) -> LogitError {
+    func refusal(_ what: String) -> LogitError {
         LogitError(.badInput, "shard \(path) cannot hold \(what); make it smaller or shorter")
     }
 
@@ -63,6 +60,7 @@ private struct ShardDraft {
         guard classes >= 2, classes <= ShardLimits.classes, rows * classes * 4 <= ShardLimits.logitBytes else {
             throw refusal("\(rows) rows of \(classes) classes (2 to \(ShardLimits.classes) classes, at most 16 GiB)")
         }
+        try checkImageLimits()
         precondition(table.logits.count == rows * classes && table.image.count == rows, "columns of other lengths")
         for name in table.image where name.utf8.count > ShardLimits.imageNameBytes || name.utf8.contains(0) {
             throw refusal(
@@ -73,12 +71,13 @@ private struct ShardDraft {
         }
     }
 
+    /// The file's bytes.
     func image() throws(LogitError) -> [UInt8] {
         let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: failure)
         let creation = try Handle(H5Pcreate(lc_file_create()), H5Pclose, or: failure)
         let logitBytes = table.logits.count * 4
         guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0,
-            H5Pset_fapl_core(access.id, max(1 << 16, logitBytes / 4), false) >= 0,
+            H5Pset_fapl_core(access.id, max(1 << 16, (logitBytes + (images?.bytes.count ?? 0)) / 4), false) >= 0,
             // No blocks set aside for later objects: a shard has no padding but the page alignment below.
             H5Pset_meta_block_size(access.id, 0) >= 0, H5Pset_small_data_block_size(access.id, 0) >= 0,
             H5Pset_obj_track_times(creation.id, false) >= 0,
@@ -86,7 +85,7 @@ private struct ShardDraft {
             H5Pset_attr_phase_change(creation.id, 1000, 900) >= 0,
             H5Pset_link_phase_change(creation.id, 1000, 900) >= 0
         else { throw failure }
-        // Raw logits begin on a page. Chunks must not: each would be rounded up to whole pages.
+        // Raw logits begin on a page, and images that are larger. Chunks must not: each would be rounded up to whole pages.
         if codec == .raw {
             guard H5Pset_alignment(access.id, hsize_t(max(4096, logitBytes)), 4096) >= 0 else { throw failure }
         }
@@ -95,6 +94,7 @@ private struct ShardDraft {
         try writeAttributes(file.id)
         try writeLogits(file.id)
         try writeColumns(file.id)
+        try writeImages(file.id)
         guard H5Fflush(file.id, H5F_SCOPE_GLOBAL) >= 0 else { throw failure }
         let size = H5Fget_file_image(file.id, nil, 0)
         guard size > 0 else { throw failure }
@@ -190,7 +190,7 @@ private struct ShardDraft {
         try images(file)
         try column(file, "label", .int32, table.label)
         try column(file, "prediction", .int32, table.prediction)
-        try column(file, "checksum", .uint64, table.checksums())
+        try column(file, "checksum", .uint64, table.checksums(images: images?.checksums()))
         guard let attack = table.attack else { return }
         try column(file, "clean_prediction", .int32, attack.cleanPrediction)
         try column(file, "status", .uint8, attack.status)
@@ -198,12 +198,20 @@ private struct ShardDraft {
         try column(file, "perturbation_l2", .float32, attack.perturbationL2)
         try column(file, "perturbation_linf", .float32, attack.perturbationLinf)
         if let cost = attack.cost { try column(file, "cost", .float32, cost) }
-        let status = try Handle(H5Dopen2(file, "status", lc_default()), H5Dclose, or: failure)
+        try nameOutcomes(file, "status")
+        guard let rounded = attack.status8bit else { return }
+        try column(file, "status_8bit", .uint8, rounded)
+        try nameOutcomes(file, "status_8bit")
+    }
+
+    /// Says in an attribute what the codes of a dataset mean.
+    private func nameOutcomes(_ file: hid_t, _ name: String) throws(LogitError) {
+        let status = try Handle(H5Dopen2(file, name, lc_default()), H5Dclose, or: failure)
         let names = Outcome.allCases.map { "\($0.rawValue) \($0)" }.joined(separator: ", ")
         try attribute(status.id, "values", names)
     }
 
-    private func column<Value: BitwiseCopyable>(_ file: hid_t, _ name: String, _ type: ElementType, _ values: [Value])
+    func column<Value: BitwiseCopyable>(_ file: hid_t, _ name: String, _ type: ElementType, _ values: [Value])
         throws(LogitError)
     {
         precondition(values.count == table.count, "column \(name) has another length")

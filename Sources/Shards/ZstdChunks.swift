@@ -1,8 +1,8 @@
 import CZstd
 import Glibc
 
-/// One chunk of `/logits` under the codec `zstd`: the bytes of the floats shuffled (all first bytes, then all second …),
-/// then one zstd frame that carries its content size.
+/// One chunk under the codec `zstd`: the bytes of floats shuffled (all first bytes, then all second …), then one zstd frame
+/// that carries its content size.
 enum ZstdChunks {
     /// Bytes of logits a chunk holds, undone: a random read undoes a whole chunk. schema/shard-format.md has the rates and
     /// sizes that this and the level were chosen by.
@@ -24,22 +24,21 @@ enum ZstdChunks {
             }
             filled = bytes.count
         }
-        return [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(shuffled.count)) { buffer, filled in
-            filled = ZSTD_compress(buffer.baseAddress, buffer.count, shuffled, shuffled.count, level)
+        return shuffled.withUnsafeBytes(compress)
+    }
+
+    /// One frame of bytes as they are.
+    static func compress(_ bytes: UnsafeRawBufferPointer) -> [UInt8] {
+        [UInt8](unsafeUninitializedCapacity: ZSTD_compressBound(bytes.count)) { buffer, filled in
+            filled = ZSTD_compress(buffer.baseAddress, buffer.count, bytes.baseAddress, bytes.count, level)
             precondition(ZSTD_isError(filled) == 0, "zstd cannot fail with a buffer of its own bound")
         }
     }
 
     /// Undoes `encode` into `values`; false where the bytes are no frame of exactly that size.
     static func decode(_ stored: UnsafeRawBufferPointer, into values: UnsafeMutableBufferPointer<Float>) -> Bool {
-        let size = values.count * 4
-        guard ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(size),
-            ZSTD_findFrameCompressedSize(stored.baseAddress, stored.count) == stored.count
-        else { return false }
-        return withUnsafeTemporaryAllocation(byteCount: size, alignment: 16) { shuffled in
-            guard
-                ZSTD_decompressDCtx(context(), shuffled.baseAddress, size, stored.baseAddress, stored.count) == size
-            else { return false }
+        withUnsafeTemporaryAllocation(byteCount: values.count * 4, alignment: 16) { shuffled in
+            guard decompress(stored, into: shuffled) else { return false }
             let count = values.count
             let p0 = UnsafeRawPointer(shuffled.baseAddress!).assumingMemoryBound(to: UInt8.self)
             let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)
@@ -50,6 +49,14 @@ enum ZstdChunks {
             }
             return true
         }
+    }
+
+    /// Undoes `compress`; false where the bytes are no frame of exactly that size.
+    static func decompress(_ stored: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
+        ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(bytes.count)
+            && ZSTD_findFrameCompressedSize(stored.baseAddress, stored.count) == stored.count
+            && ZSTD_decompressDCtx(context(), bytes.baseAddress, bytes.count, stored.baseAddress, stored.count)
+                == bytes.count
     }
 
     /// Each thread keeps one decompression context: making one a chunk costs as much as decoding a small chunk.

@@ -83,6 +83,13 @@ package final class TorchModule: @unchecked Sendable {
 
     deinit { library.api.module_free(handle) }
 
+    /// Compiles the module for images of one size where its operators allow; then it runs two to three times as fast, and
+    /// its results are those of PyTorch's dense layout. To be called before the module is shared.
+    /// - Returns: `compiled`, or `libtorch: REASON`.
+    package func compile(_ shape: BatchShape, classCount: Int) -> String {
+        library.api.module_compile(handle, shape.c, Int64(classCount)).map { String(cString: $0) } ?? "libtorch: unknown"
+    }
+
     /// Runs on one batch of zeros and returns the output's dimensions.
     package func outputDimensions(_ shape: BatchShape) throws(LogitError) -> [Int] {
         var rank: Int64 = 0

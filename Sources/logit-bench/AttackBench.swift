@@ -28,6 +28,7 @@ struct AttackBench: ParsableCommand {
     @Flag(inversion: .prefixedNo, help: "Fold batch norm into convolutions.") var fold = false
     @Flag(inversion: .prefixedNo, help: "The memory layout; the default is the product's choice for the shape.")
     var channelsLast: Bool?
+    @Flag(inversion: .prefixedNo, help: "Compile the module where its operators allow.") var compiled = true
 
     func run() throws {
         let shape = try parsedShape()
@@ -36,7 +37,7 @@ struct AttackBench: ParsableCommand {
             path: module, candidates: [shape], mean: mean, standardDeviation: deviation, fold: fold)
         let classifier = try TorchScriptClassifier(
             path: module, digest: "", shape: shape, classCount: found.classCount, mean: mean,
-            standardDeviation: deviation, fold: fold, channelsLast: channelsLast)
+            standardDeviation: deviation, fold: fold, channelsLast: channelsLast, compiled: compiled)
         let all = try pixels == nil ? decodedImages(shape) : rawImages(shape)
         guard all.labels.allSatisfy({ $0 >= 0 && Int($0) < found.classCount }) else {
             throw LogitError(.badInput, "some labels are no class of the \(found.classCount) of \(module)")

@@ -90,33 +90,6 @@ struct Status: ParsableCommand {
     }
 }
 
-struct VerifyCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "verify", abstract: "Read every byte of a corpus and compare all digests and checksums.",
-        discussion: "Example: logit verify corpus")
-
-    @Argument(help: "The corpus folder.") var corpus: String
-    @Flag(help: "Presence, sizes and digests of everything but the shards' bytes.") var quick = false
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let opened = try Corpus(at: corpus, .reading)
-        let progress = Progress("shards", quiet: output.quiet)
-        let report = try Verify.run(opened, quick: quick) { progress.show("verify", done: $0, total: $1) }
-        var lines = report.problems
-        let checked = quick ? "present" : "read"
-        lines.append(
-            "\(report.shards.grouped) shards, \(report.rows.grouped) rows, \(report.bytes.grouped) bytes \(checked); \(report.snapshots) snapshots; "
-                + (report.problems.isEmpty ? "no problem found" : "\(report.problems.count) problems"))
-        output.print(report, text: lines.joined(separator: "\n"))
-        if let first = report.problems.first {
-            throw LogitError(
-                .corrupt,
-                report.problems.count == 1 ? first : "\(first) (and \(report.problems.count - 1) more problems)")
-        }
-    }
-}
-
 struct RepairCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "repair", abstract: "Rebuild the catalogue from the files beside it; set damaged shards aside.",

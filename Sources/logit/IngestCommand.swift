@@ -9,6 +9,7 @@ import Shards
 
 extension Codec: ExpressibleByArgument {}
 extension LabelPolicy: ExpressibleByArgument {}
+extension ImagePrecision: ExpressibleByArgument {}
 
 struct IngestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -16,6 +17,12 @@ struct IngestCommand: ParsableCommand {
         discussion: """
             Only rows that are missing are computed. Stopped or killed, the same command goes on from the last finished block
             and ends in the same rows. Each finished ingest makes a snapshot.
+            --keep-images stores the image that the network was given, attacked or clean, beside each row (/perturbed): 8bit as
+            torchvision's save_image writes it, or float, exact. Attacked rows then also get the outcome after rounding to 8
+            bits (/status_8bit), which --status-8bit stores alone.
+            --through attacks a defended network, defender after network; the rows keep the network's own logits.
+            An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
+            parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
             """)
 
@@ -23,21 +30,27 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; may be left out where there is one.") var split: String?
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "clean and attacks, with parameters or without, separated by commas.") var attack = "clean"
+    @Option(help: "clean and attacks, with parameters or without, or .yaml files of them, separated by commas.")
+    var attack = "clean"
     @Option(help: "Only the first n images of the split.") var limit: Int?
     @Option(help: "Only the first n images of each class.") var perClass: Int?
     @Option(help: "Seed of the attacks' random numbers.") var seed: UInt64 = 0
     @Option(help: "Restarts of each attack that uses random numbers, each stored as a view.") var views = 1
     @Option(help: "The label an attack leaves: truth or prediction.") var label: LabelPolicy?
+    @Option(help: "Attack through this defender: gradients, stopping and outcome are those of the network behind it.")
+    var through: String?
     @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
     @Option(help: "Threads that compute; the default is one a core.") var workers: Int?
     @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
     @Option(help: "Images computed at once, instead of the network's own block size.") var block: Int?
+    @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
+    @Flag(name: .customLong("status-8bit"), help: "Store the outcome after rounding attacked images to 8 bits.")
+    var status8bit = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         Interrupt.listen()
-        let choices = try AttackRegistry.choices(attack, label: label)
+        let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
@@ -50,6 +63,8 @@ struct IngestCommand: ParsableCommand {
         request.codec = codec
         request.prefetch = prefetch
         request.blockRows = block
+        request.keepImages = keepImages
+        request.status8bit = status8bit
         let progress = Progress("images", quiet: output.quiet)
         let report = try Ingest.run(request, into: opened) {
             progress.show($0.variant, done: $0.done, total: $0.total, computed: $0.computed)
@@ -58,11 +73,11 @@ struct IngestCommand: ParsableCommand {
         } shouldStop: {
             Interrupt.isAsked
         }
-        var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed"])
+        var table = TextTable(["attack", "view", "images", "there before", "resumed", "computed", "invalid"])
         for part in report.parts {
             table.add([
                 part.attack, "\(part.view)", part.images.grouped, part.present.grouped, part.resumed.grouped,
-                part.computed.grouped,
+                part.computed.grouped, part.invalid.grouped,
             ])
         }
         let summary =

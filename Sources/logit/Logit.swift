@@ -17,8 +17,9 @@ struct Logit: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Init.self, DatasetCommand.self, NetworkCommand.self, AttackCommand.self, IngestCommand.self, Status.self,
-            VerifyCommand.self, RepairCommand.self, SnapshotCommand.self, Select.self, SQL.self, HistogramCommand.self,
-            BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self, DefenderCommand.self,
+            VerifyCommand.self, ReplayCommand.self, RepairCommand.self, SnapshotCommand.self, Select.self, SQL.self,
+            HistogramCommand.self, BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self,
+            DefenderCommand.self,
         ])
 
     /// Parses and runs; every failure becomes one sentence on standard error and an exit status: 64 for usage, else 1.

@@ -2,16 +2,16 @@ import Foundation
 import TestSupport
 import Testing
 
-private let logit = "\(productFolder)/logit"
+let logit = "\(productFolder)/logit"
 
-private func logit(_ arguments: String...) throws -> Ran { try run(logit, arguments) }
+func logit(_ arguments: String...) throws -> Ran { try run(logit, arguments) }
 
-private func json(_ ran: Ran) throws -> Any {
+func json(_ ran: Ran) throws -> Any {
     try JSONSerialization.jsonObject(with: Data(ran.output.utf8), options: .fragmentsAllowed)
 }
 
 /// One clear sentence on standard error, a status that is not 0, no trace.
-private func expectSentence(
+func expectSentence(
     _ ran: Ran, status: Int32 = 1, mentions words: String..., sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(ran.status == status, "\(ran.errors)", sourceLocation: sourceLocation)
@@ -151,6 +151,33 @@ func badInput() throws {
     #expect(!status.contains("\"bad\""))
 }
 
+@Test("images kept by an ingest are there for replay, which makes a row again; verify makes some at random")
+func replay() throws {
+    let folder = TemporaryFolder()
+    let corpus = try Fixtures.corpus(folder)
+    let ingested = try logit(
+        "ingest", corpus, "--attack", "clean,pgd:epsilon=8/255", "--limit", "40", "--keep-images", "8bit", "--quiet")
+    #expect(ingested.status == 0, "\(ingested.errors)")
+    let (row, png) = ("shapes/test/33/residual/pgd:epsilon=8/255/0", folder.file("a.png"))
+    let replayed = try logit("replay", corpus, "--row", row, "--save", png, "--format", "json", "--quiet")
+    let report = try #require(try json(replayed) as? [String: Any])
+    #expect(replayed.status == 0 && report["verdict"] as? String == "equal" && report["row"] as? String == row)
+    #expect(report["block_rows"] as? Int == 8 && FileManager.default.fileExists(atPath: png))
+    #expect(try logit("replay", corpus, "--row", row).output.contains("equal bit for bit"))
+    let verified = try logit("verify", corpus, "--recompute", "5", "--seed", "3", "--format", "json", "--quiet")
+    let recomputed = try #require((try json(verified) as? [String: Any])?["recomputed"] as? [String: Any])
+    #expect(verified.status == 0 && (recomputed["rows"] as? [Any])?.count == 5 && recomputed["seed"] as? Int == 3)
+    expectSentence(try logit("replay", corpus, "--row", "shapes/test"), status: 64, mentions: "--row", "DATASET")
+    expectSentence(try logit("replay", corpus, "--row", "shapes/test/39/residual/mim/0"), mentions: "no row")
+    expectSentence(
+        try logit("replay", corpus, "--row", row, "--save", folder.file("a.gif")), status: 64, mentions: "a.gif")
+    expectSentence(try logit("verify", corpus, "--recompute", "0"), status: 64, mentions: "--recompute")
+    expectSentence(
+        try logit("ingest", corpus, "--keep-images", "16bit"), status: 64, mentions: "16bit")
+    expectSentence(
+        try logit("ingest", corpus, "--limit", "40", "--keep-images", "float"), status: 64, mentions: "float images")
+}
+
 @Test("a read-only corpus can be read and asked, and says that it cannot be written")
 func readOnly() throws {
     let folder = TemporaryFolder()
@@ -174,8 +201,7 @@ func readOnly() throws {
     "help has an example for every command",
     arguments: [
         ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
-        ["ingest"],
-        ["status"], ["verify"],
+        ["ingest"], ["status"], ["verify"], ["replay"],
         ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],

@@ -38,7 +38,7 @@ struct ShardFormatTests {
         let table = example(attacked: true)
         let key = exampleKey(table, variant: examplePGD)
         var covered = Data()
-        ContentDigest.visit(key, table) { covered.append(contentsOf: $0) }
+        ContentDigest.visit(key, table, images: nil) { covered.append(contentsOf: $0) }
         func packed<Value>(_ values: Value...) -> Data {
             values.reduce(into: Data()) { all, value in withUnsafeBytes(of: value) { all.append(contentsOf: $0) } }
         }

@@ -1,6 +1,6 @@
 """Bends sound shards out of shape with h5py and prints each file made with words that the refusal must have.
 
-Usage: bend.py WHOLE FOLDER, where WHOLE.raw and WHOLE.zstd are shards of 40 attacked rows of 5 classes.
+Usage: bend.py WHOLE FOLDER, where WHOLE.raw and WHOLE.zstd are shards of 40 attacked rows of 5 classes with float images of 2 x 3.
 """
 import os
 import shutil
@@ -62,9 +62,9 @@ def virtual(shard):
     shard.create_virtual_dataset("label", layout)
 
 
-def chunk(data, mask=0):
+def chunk(data, mask=0, key="logits", start=(0, 0)):
     def change(shard):
-        shard["logits"].id.write_direct_chunk((0, 0), data, mask)
+        shard[key].id.write_direct_chunk(start, data, mask)
     return change
 
 
@@ -100,3 +100,16 @@ bend("huge-frame", "rows 0 to 39", chunk(struct.pack("<IBQ", 0xFD2FB528, 0xE0, 2
 bend("cut-frame", "rows 0 to 39", chunk(struct.pack("<IBI", 0xFD2FB528, 0xA0, 800) + b"\xff\xff\xff"), "zstd")
 bend("masked", "rows 0 to 39", chunk(np.zeros((40, 5), "<f4").tobytes(), 3), "zstd")
 bend("unwritten", "rows 0 to 39", remake_unwritten, "zstd")
+IMAGES = np.zeros((40, 3, 2, 3), "<f4")
+bend("no-images", "perturbed is missing", dataset("perturbed"))
+bend("no-image-checksums", "perturbed_checksum is missing", dataset("perturbed_checksum"))
+bend("double-images", "another type", dataset("perturbed", data=IMAGES.astype("<f8")))
+bend("few-images", "not 40 images", dataset("perturbed", data=IMAGES[:39]))
+bend("grey-images", "not 40 images", dataset("perturbed", data=IMAGES[:, :1]))
+bend("flat-images", "another shape", dataset("perturbed", data=IMAGES[:, 0, 0]))
+bend("wide-images", "not 40 images", dataset("perturbed", shape=(40, 3, 2, 2**24), dtype="<f4", chunks=(1, 3, 2, 3)))
+bend("packed-images", "one run", dataset("perturbed", data=IMAGES, compression="gzip"))
+bend("image-chunks", "chunks of another shape",
+     dataset("perturbed", data=IMAGES, chunks=(2, 3, 2, 3), shuffle=True, compression=32015), "zstd")
+bend("image-frame", "image of row 7", chunk(struct.pack("<IBQ", 0xFD2FB528, 0xE0, 2**62) + b"\x01\x00\x00", key="perturbed",
+                                            start=(7, 0, 0, 0)), "zstd")

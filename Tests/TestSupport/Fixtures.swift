@@ -5,16 +5,20 @@ import Ingestion
 import Logits
 import Networks
 
-/// The committed fixtures: images and a network that the project made itself.
+/// The committed fixtures: images and networks that the project made itself.
 package enum Fixtures {
     package static let folder = "\(projectFolder)/fixtures"
     package static let testImages = "\(folder)/test.tar"
     package static let trainImages = "\(folder)/train.tar"
     package static let network = "\(folder)/networks/residual.pt"
+    /// One network of each of the paper's families; `network` is the residual one.
+    package static let networkNames = ["plain", "residual", "dense"]
 
-    /// A new corpus with the fixture images and network, nothing ingested.
-    package static func corpus(_ folder: TemporaryFolder, name: String = "corpus", train: Bool = false) throws -> String
-    {
+    /// A new corpus with the fixture images and network (or others), nothing ingested.
+    package static func corpus(
+        _ folder: TemporaryFolder, name: String = "corpus", train: Bool = false, network: String = network,
+        testImages: String = testImages
+    ) throws -> String {
         let path = folder.file(name)
         try Corpus.create(at: path)
         let corpus = try Corpus(at: path, .writing)
@@ -32,7 +36,8 @@ package enum Fixtures {
     @discardableResult
     package static func ingest(
         _ path: String, attacks: String = "clean,pgd", limit: Int? = nil, split: String = "test", seed: UInt64 = 0,
-        change: (inout IngestRequest) -> Void = { _ in }, shouldStop: @escaping @Sendable () -> Bool = { false }
+        change: (inout IngestRequest) -> Void = { _ in }, note: (String) -> Void = { _ in },
+        shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> IngestReport {
         let corpus = try Corpus(at: path, .writing)
         var request = IngestRequest(
@@ -41,17 +46,31 @@ package enum Fixtures {
         request.limit = limit
         request.seed = seed
         change(&request)
-        return try Ingest.run(request, into: corpus, progress: { _ in }, note: { _ in }, shouldStop: shouldStop)
+        return try Ingest.run(request, into: corpus, progress: { _ in }, note: note, shouldStop: shouldStop)
     }
 
-    /// The fixture network.
-    package static func classifier(fold: Bool = true) throws -> TorchScriptClassifier {
+    /// A fixture network.
+    package static func classifier(_ name: String = "residual", fold: Bool = true) throws -> TorchScriptClassifier {
         try TorchScriptClassifier(
-            path: network, digest: "", shape: ImageShape(height: 32, width: 32), classCount: 100, mean: nil,
+            path: "\(folder)/networks/\(name).pt", digest: "", shape: ImageShape(height: 32, width: 32),
+            classCount: 100, mean: nil,
             standardDeviation: nil, fold: fold)
     }
 
-    /// The first images of the test split, planar in [0,1], with labels.
+    /// Some images of the test split, planar in [0,1].
+    package static func images(_ ordinals: Range<Int>) throws -> [Float] {
+        let set = try ImageSet.open(testImages, classNames: nil)
+        var images = [Float](repeating: 0, count: ordinals.count * 3072)
+        for (place, ordinal) in ordinals.enumerated() {
+            let image = try set.decode(try set.bytes(ordinal), of: ordinal)
+            images.withUnsafeMutableBufferPointer {
+                image.writePlanar(into: UnsafeMutableBufferPointer(rebasing: $0[place * 3072..<(place + 1) * 3072]))
+            }
+        }
+        return images
+    }
+
+    /// Images spread over the test split, planar in [0,1], with labels.
     package static func block(_ count: Int) throws -> AttackBlock {
         let set = try ImageSet.open(testImages, classNames: nil)
         var images = [Float](repeating: 0, count: count * 3072)

@@ -58,7 +58,8 @@ package let python: String? = ProcessInfo.processInfo.environment["LOGITCORPUS_P
 
 /// Rows that look like logits; a function of the seed.
 package func exampleTable(
-    rows: Int, classes: Int, attacked: Bool = false, cost: Bool = false, seed: UInt64 = 1, firstOrdinal: Int = 0
+    rows: Int, classes: Int, attacked: Bool = false, cost: Bool = false, status8bit: Bool = false, seed: UInt64 = 1,
+    firstOrdinal: Int = 0
 ) -> RowTable {
     let random = Philox(key: seed)
     var table = RowTable(classCount: classes)
@@ -75,8 +76,17 @@ package func exampleTable(
     table.attack = AttackColumns(
         cleanPrediction: whole.map { Int32($0 % classes) }, status: whole.map { UInt8($0 % 3) },
         iterations: whole.map { Int32(10 + $0) }, perturbationL2: whole.map { Float($0) / 7 },
-        perturbationLinf: whole.map { Float($0 % 16) / 255 }, cost: cost ? whole.map { Float($0) * 10 } : nil)
+        perturbationLinf: whole.map { Float($0 % 16) / 255 }, cost: cost ? whole.map { Float($0) * 10 } : nil,
+        status8bit: status8bit ? whole.map { $0 % 3 == 0 ? 1 : UInt8($0 % 3) } : nil)
     return table
+}
+
+/// Images of 2 × 3 that are a function of the row.
+package func exampleImages(rows: Int, _ precision: ImagePrecision) -> KeptImages {
+    let random = Philox(key: 9)
+    return KeptImages(
+        (0..<rows * 18).map { Float(random.uniform(UInt64($0))) },
+        format: ImageFormat(precision: precision, height: 2, width: 3))
 }
 
 package let examplePGD = Variant(name: "pgd", canonical: "pgd", parametersJSON: "{\"epsilon\":0.06274509803921569}")

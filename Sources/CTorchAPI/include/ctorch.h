@@ -58,6 +58,9 @@ typedef struct {
     /* Modules. Calls on one module from several threads are allowed. */
     int32_t (*module_load)(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error);
     void (*module_free)(ctorch_module *module);
+    /* Compiles the module for images of this size (see Sources/CTorch/compiled), where its operators allow and the result
+     * agrees with LibTorch's. Returns how it will run: `compiled`, or `libtorch: REASON`; valid as long as the module. */
+    const char *(*module_compile)(ctorch_module *module, ctorch_shape shape, int64_t classes);
     /* Runs once on zeros; writes the output's rank and dimensions (at most 8). */
     int32_t (*module_probe)(ctorch_module *module, ctorch_shape shape, int64_t *rank, int64_t *dimensions, char *error);
     /* logits: count * classes. */

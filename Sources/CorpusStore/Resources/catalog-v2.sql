@@ -1,0 +1,1 @@
+../../../schema/catalog/catalog-v2.sql
