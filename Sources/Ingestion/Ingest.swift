@@ -19,6 +19,7 @@ package enum Ingest {
         note: (String) -> Void, shouldStop: @escaping @Sendable () -> Bool
     ) throws(LogitError) -> IngestReport {
         try request.check()
+        try TorchScriptClassifier.check(request.device)
         let begun = now()
         var report = IngestReport()
         report.adoptedShards = try corpus.adoptStrayShards()
@@ -27,7 +28,7 @@ package enum Ingest {
         let works = try works(request, corpus, note: note)
         let unkept = try unkept(works, wanted, request, corpus, note: note)
         let source = try ImageSource(request.split, images, request.network)
-        let classifier = try openClassifier(request.network, corpus)
+        let classifier = try openClassifier(request.network, corpus, device: request.device)
         var counter = ProgressCounter(total: wanted.count * works.count)
         for (work, unkept) in zip(works, unkept) {
             var part = IngestReport.Part(
@@ -188,12 +189,14 @@ package enum Ingest {
         return max(blockRows, rows / blockRows * blockRows)
     }
 
-    static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError) -> any Classifier {
+    static func openClassifier(
+        _ network: NetworkDescriptor, _ corpus: Corpus, device: Device = .cpu
+    ) throws(LogitError) -> any Classifier {
         let path = try corpus.checkedModule(of: network)
         return try TorchScriptClassifier(
             path: path, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),
             classCount: network.classCount, mean: network.mean, standardDeviation: network.standardDeviation,
-            fold: network.fold)
+            fold: network.fold, device: device)
     }
 
     private static func now() -> Double {

@@ -10,6 +10,7 @@ import Shards
 extension Codec: ExpressibleByArgument {}
 extension LabelPolicy: ExpressibleByArgument {}
 extension ImagePrecision: ExpressibleByArgument {}
+extension Device: ExpressibleByArgument {}
 
 struct IngestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,6 +21,8 @@ struct IngestCommand: ParsableCommand {
             --keep-images stores the image that the network was given, attacked or clean, beside each row (/perturbed): 8bit as
             torchvision's save_image writes it, or float, exact. Attacked rows then also get the outcome after rounding to 8
             bits (/status_8bit), which --status-8bit stores alone.
+            --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md); rows are
+            the same on the same kind of GPU, and differ from the CPU's in last bits. It is untested on a GPU so far.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
             """)
 
@@ -34,7 +37,8 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Restarts of each attack that uses random numbers, each stored as a view.") var views = 1
     @Option(help: "The label an attack leaves: truth or prediction.") var label: LabelPolicy?
     @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
-    @Option(help: "Threads that compute; the default is one a core.") var workers: Int?
+    @Option(help: "Where the network runs: cpu or cuda.") var device = Device.cpu
+    @Option(help: "Threads that compute; the default is one a core, and one with --device cuda.") var workers: Int?
     @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
     @Option(help: "Images computed at once, instead of the network's own block size.") var block: Int?
     @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
@@ -49,7 +53,7 @@ struct IngestCommand: ParsableCommand {
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
             attacks: choices,
-            workerCount: workers ?? usableCoreCount())
+            workerCount: workers ?? (device == .cpu ? usableCoreCount() : 1))
         request.limit = limit
         request.perClass = perClass
         request.seed = seed
@@ -59,6 +63,7 @@ struct IngestCommand: ParsableCommand {
         request.blockRows = block
         request.keepImages = keepImages
         request.status8bit = status8bit
+        request.device = device
         let progress = Progress("images", quiet: output.quiet)
         let report = try Ingest.run(request, into: opened) {
             progress.show($0.variant, done: $0.done, total: $0.total, computed: $0.computed)

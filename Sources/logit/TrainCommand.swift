@@ -14,6 +14,8 @@ struct Train: ParsableCommand {
         abstract: "Train a defender from stored logits; the options' defaults are the paper's.",
         discussion: """
             A checkpoint is kept after each epoch; --resume goes on from it, bit for bit.
+            --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md). It is
+            untested on a GPU so far.
             Example: logit train corpus g --network resnet20 --attack pgd --hidden 2000 --lr 1e-3
             """)
 
@@ -27,6 +29,7 @@ struct Train: ParsableCommand {
     @Option(help: "Adam's learning rate.") var lr = 5e-5
     @Option(help: "Added to the gradient: this times the parameter.") var weightDecay = 1e-4
     @Option(help: "Threads of the matrix products; the default is one a core.") var threads: Int?
+    @Option(help: "Where the defender trains: cpu or cuda.") var device = Device.cpu
     @Flag(help: "Go on from the last checkpoint.") var resume = false
     @OptionGroup var output: OutputOptions
 
@@ -47,7 +50,7 @@ struct Train: ParsableCommand {
             network: try opened.network(mix.network),
             attacks: try mix.attacks(), selection: try mix.selection.map { try opened.selection($0) },
             validation: others.first { $0.split == "test" } ?? others.first, options: options,
-            threads: threads ?? usableCoreCount(), resume: resume)
+            threads: threads ?? usableCoreCount(), device: device, resume: resume)
         let counts = trainer.imageCounts
         output.note(
             "training \(defender) on \(counts.used.grouped) images (\(counts.unpaired) without both rows, \(counts.skipped) others left out)"
