@@ -1,20 +1,21 @@
 #!/usr/bin/env python3
-"""Draws the fixture images and trains the fixture network on them. Run through tools/make-fixtures.
+"""Draws the fixture images and trains the fixture networks on them. Run through tools/make-fixtures.
 
 100 classes = 10 shapes x 10 patterns, 32 x 32 colour, random pose, colours and noise. `train.tar` holds the first 40 images
-of each class, `test.tar` 12 others. The network learns from the training images and from further ones drawn the same way,
+of each class, `test.tar` 12 others. The networks learn from the training images and from further ones drawn the same way,
 which are not kept: a corpus needs fewer images than a network.
 
-    make_fixtures.py --out fixtures            draw and train
-    make_fixtures.py --out fixtures --check    compare the committed images with freshly drawn ones, pixel by pixel
-    make_fixtures.py --out fixtures --network  train and save the network only
+    make_fixtures.py --out fixtures                  draw and train
+    make_fixtures.py --out fixtures --check          compare the committed images with freshly drawn ones, pixel by pixel
+    make_fixtures.py --out fixtures --network plain  train and save this network only; may be given several times
 """
-import argparse, io, os, struct, sys, tarfile, zlib
+import argparse, io, os, struct, sys, tarfile, time, zlib
 import numpy as np
 
 SHAPES = ["circle", "square", "triangle", "plus", "ring", "star", "diamond", "crescent", "dome", "tee"]
 PATTERNS = ["solid", "rows", "columns", "slashes", "backslashes", "checks", "dots", "rings", "halves", "speckle"]
 CLASSES = [f"{s}-{p}" for s in SHAPES for p in PATTERNS]
+NETWORKS = ["plain", "residual", "dense"]
 TRAIN, TEST, EXTRA = 40, 12, 160
 SIDE = 32
 
@@ -130,74 +131,30 @@ def dataset(split, extra=0):
     return images, labels
 
 
-def train_network(out, epochs):
-    import torch
-    from torch import nn
-    torch.manual_seed(1)
-
-    class Block(nn.Module):
-        def __init__(self, inside, outside, stride):
-            super().__init__()
-            self.a, self.an = nn.Conv2d(inside, outside, 3, stride, 1, bias=False), nn.BatchNorm2d(outside)
-            self.b, self.bn = nn.Conv2d(outside, outside, 3, 1, 1, bias=False), nn.BatchNorm2d(outside)
-            self.short = nn.Identity() if stride == 1 and inside == outside else nn.Sequential(
-                nn.Conv2d(inside, outside, 1, stride, bias=False), nn.BatchNorm2d(outside))
-
-        def forward(self, x):
-            y = torch.relu(self.an(self.a(x)))
-            return torch.relu(self.bn(self.b(y)) + self.short(x))
-
-    class Residual(nn.Module):
-        """Input float32 RGB in [0,1]; normalisation inside; raw logits out."""
-        def __init__(self):
-            super().__init__()
-            self.stem = nn.Sequential(nn.Conv2d(3, 16, 3, 1, 1, bias=False), nn.BatchNorm2d(16), nn.ReLU())
-            self.body = nn.Sequential(Block(16, 16, 1), Block(16, 32, 2), Block(32, 64, 2))
-            self.head = nn.Linear(64, 100)
-
-        def forward(self, x):
-            x = self.body(self.stem((x - 0.5) / 0.25))
-            return self.head(x.mean((2, 3)))
-
-    tensor = lambda a: torch.from_numpy(a).permute(0, 3, 1, 2).float().div(255)
-    images, labels = dataset("train", EXTRA)
-    x, y = tensor(images), torch.from_numpy(labels)
-    tx, ty = dataset("test")
-    tx, ty = tensor(tx), torch.from_numpy(ty)
-    net = Residual()
-    optimiser = torch.optim.AdamW(net.parameters(), 1e-3, weight_decay=1e-2)
-    steps = epochs * (len(x) // 128)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimiser, 6e-3, total_steps=steps)
-    for epoch in range(epochs):
-        net.train()
-        order = torch.randperm(len(x))
-        for i in range(len(x) // 128):
-            batch = order[i * 128:(i + 1) * 128]
-            loss = nn.functional.cross_entropy(net(x[batch]), y[batch])
-            optimiser.zero_grad(); loss.backward(); optimiser.step(); schedule.step()
-        net.eval()
-        with torch.no_grad():
-            right = (net(tx).argmax(1) == ty).float().mean().item()
-        print(f"epoch {epoch + 1}: loss {loss.item():.3f}, test accuracy {100 * right:.2f} %", flush=True)
-    for parameter in net.parameters():
-        parameter.requires_grad_(False)
+def train_networks(out, names, epochs, threads):
+    import torch, fixture_networks
+    torch.set_num_threads(threads)
+    training, test = dataset("train", EXTRA), dataset("test")
     os.makedirs(f"{out}/networks", exist_ok=True)
-    torch.jit.script(net).save(f"{out}/networks/residual.pt")
-    print(f"{out}/networks/residual.pt: {os.path.getsize(f'{out}/networks/residual.pt'):,} bytes")
+    for name in names:
+        path, begun = f"{out}/networks/{name}.pt", time.time()
+        fixture_networks.train(name, *training, *test, epochs).save(path)
+        print(f"{path}: {os.path.getsize(path):,} bytes, {time.time() - begun:.0f} s")
 
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--out", default="fixtures")
     parser.add_argument("--check", action="store_true")
-    parser.add_argument("--network", action="store_true")
+    parser.add_argument("--network", action="append", choices=NETWORKS)
     parser.add_argument("--epochs", type=int, default=8)
+    parser.add_argument("--threads", type=int, default=2)
     options = parser.parse_args()
     if options.check:
         return check_images(options.out)
     if not options.network:
         write_images(options.out)
-    train_network(options.out, options.epochs)
+    train_networks(options.out, options.network or NETWORKS, options.epochs, options.threads)
     return 0
 
 

@@ -8,7 +8,7 @@ import Report
 /// Which per-row statistic of which rows: shared by `histogram` and `bhattacharyya`.
 struct StatisticOptions: ParsableArguments {
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "Variants, separated by commas.") var attack = "clean,pgd"
+    @Option(help: "Variants, separated by commas, or a .yaml file.") var attack = "clean,pgd"
     @Option(help: "mean, minimum, maximum, l2, label_margin, label_rank, perturbation_l2 or perturbation_linf.")
     var statistic = "mean"
     @Option(help: "Equal bins between the smallest and largest value of all variants.") var bins = 20
@@ -36,7 +36,7 @@ struct StatisticOptions: ParsableArguments {
         let chosen = try selection.map { try corpus.selection($0) }
         let snapshot = try at.map { try corpus.snapshot($0) }
         var found: [(name: String, byImage: [Int64: Double])] = []
-        for choice in try AttackRegistry.choices(attack) {
+        for choice in try AttackList.choices(attack) {
             let values = try corpus.statistic(
                 statistic, split: split, network: network.name, attack: choice.variant.canonical, selection: chosen,
                 at: snapshot)

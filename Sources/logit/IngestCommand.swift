@@ -23,6 +23,9 @@ struct IngestCommand: ParsableCommand {
             bits (/status_8bit), which --status-8bit stores alone.
             --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md); rows are
             the same on the same kind of GPU, and differ from the CPU's in last bits. It is untested on a GPU so far.
+            --through attacks a defended network, defender after network; the rows keep the network's own logits.
+            An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
+            parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
             """)
 
@@ -30,12 +33,15 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; may be left out where there is one.") var split: String?
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "clean and attacks, with parameters or without, separated by commas.") var attack = "clean"
+    @Option(help: "clean and attacks, with parameters or without, or .yaml files of them, separated by commas.")
+    var attack = "clean"
     @Option(help: "Only the first n images of the split.") var limit: Int?
     @Option(help: "Only the first n images of each class.") var perClass: Int?
     @Option(help: "Seed of the attacks' random numbers.") var seed: UInt64 = 0
     @Option(help: "Restarts of each attack that uses random numbers, each stored as a view.") var views = 1
     @Option(help: "The label an attack leaves: truth or prediction.") var label: LabelPolicy?
+    @Option(help: "Attack through this defender: gradients, stopping and outcome are those of the network behind it.")
+    var through: String?
     @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
     @Option(help: "Where the network runs: cpu or cuda.") var device = Device.cpu
     @Option(help: "Threads that compute; the default is one a core, and one with --device cuda.") var workers: Int?
@@ -48,7 +54,7 @@ struct IngestCommand: ParsableCommand {
 
     func run() throws {
         Interrupt.listen()
-        let choices = try AttackRegistry.choices(attack, label: label)
+        let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),

@@ -11,7 +11,8 @@ extension TwinPolicy: ExpressibleByArgument {}
 /// Which rows a defender learns from: shared by `sample` and `train`.
 struct MixOptions: ParsableArguments {
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "The attacks of the mix, separated by commas; clean rows always belong to it.") var attack = "pgd"
+    @Option(help: "The attacks of the mix, separated by commas, or a .yaml file; clean rows always belong to it.")
+    var attack = "pgd"
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; train where left out.") var split: String?
     @Option(help: "Only the images of this selection.") var selection: String?
@@ -26,7 +27,7 @@ struct MixOptions: ParsableArguments {
 
     /// Canonical names of the attacks, without clean.
     func attacks() throws(LogitError) -> [String] {
-        try AttackRegistry.choices(attack).map(\.variant.canonical).filter { $0 != "clean" }
+        try AttackList.choices(attack).map(\.variant.canonical).filter { $0 != "clean" }
     }
 }
 

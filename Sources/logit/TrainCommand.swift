@@ -109,7 +109,8 @@ struct Evaluate: ParsableCommand {
     @Argument(help: "The corpus folder.") var corpus: String
     @Option(help: "The defender.") var defender: String
     @Option(help: "The network; the defender's own where left out.") var network: String?
-    @Option(help: "clean and attacks; clean and the defender's own where left out.") var attack: String?
+    @Option(help: "clean and attacks, or a .yaml file; clean and the defender's own where left out.")
+    var attack: String?
     @Option(help: "The dataset; the defender's own where left out.") var dataset: String?
     @Option(help: "The split; test where left out.") var split: String?
     @Option(help: "Only the images of this selection.") var selection: String?
@@ -121,7 +122,7 @@ struct Evaluate: ParsableCommand {
         let stored = try StoredDefender(opened, defender)
         let chosen = try opened.split(dataset: dataset ?? stored.descriptor.dataset, split: split, usual: "test")
         let attacks =
-            try attack.map { try AttackRegistry.choices($0).map(\.variant.canonical) } ?? ["clean"]
+            try attack.map { try AttackList.choices($0).map(\.variant.canonical) } ?? ["clean"]
             + stored.descriptor.attacks
         let result = try Evaluation.run(
             opened, manifest: try opened.snapshot(at), split: chosen,

@@ -2,16 +2,16 @@ import Foundation
 import TestSupport
 import Testing
 
-private let logit = "\(productFolder)/logit"
+let logit = "\(productFolder)/logit"
 
-private func logit(_ arguments: String...) throws -> Ran { try run(logit, arguments) }
+func logit(_ arguments: String...) throws -> Ran { try run(logit, arguments) }
 
-private func json(_ ran: Ran) throws -> Any {
+func json(_ ran: Ran) throws -> Any {
     try JSONSerialization.jsonObject(with: Data(ran.output.utf8), options: .fragmentsAllowed)
 }
 
 /// One clear sentence on standard error, a status that is not 0, no trace.
-private func expectSentence(
+func expectSentence(
     _ ran: Ran, status: Int32 = 1, mentions words: String..., sourceLocation: SourceLocation = #_sourceLocation
 ) {
     #expect(ran.status == status, "\(ran.errors)", sourceLocation: sourceLocation)

@@ -5,12 +5,14 @@ import Ingestion
 import Logits
 import Networks
 
-/// The committed fixtures: images and a network that the project made itself.
+/// The committed fixtures: images and networks that the project made itself.
 package enum Fixtures {
     package static let folder = "\(projectFolder)/fixtures"
     package static let testImages = "\(folder)/test.tar"
     package static let trainImages = "\(folder)/train.tar"
     package static let network = "\(folder)/networks/residual.pt"
+    /// One network of each of the paper's families; `network` is the residual one.
+    package static let networkNames = ["plain", "residual", "dense"]
 
     /// A new corpus with the fixture images and network (or others), nothing ingested.
     package static func corpus(
@@ -47,10 +49,11 @@ package enum Fixtures {
         return try Ingest.run(request, into: corpus, progress: { _ in }, note: note, shouldStop: shouldStop)
     }
 
-    /// The fixture network.
-    package static func classifier(fold: Bool = true) throws -> TorchScriptClassifier {
+    /// A fixture network.
+    package static func classifier(_ name: String = "residual", fold: Bool = true) throws -> TorchScriptClassifier {
         try TorchScriptClassifier(
-            path: network, digest: "", shape: ImageShape(height: 32, width: 32), classCount: 100, mean: nil,
+            path: "\(folder)/networks/\(name).pt", digest: "", shape: ImageShape(height: 32, width: 32),
+            classCount: 100, mean: nil,
             standardDeviation: nil, fold: fold)
     }
 

@@ -1,0 +1,156 @@
+import Logits
+import Networks
+import Platform
+import Yams
+
+/// What `--attack` takes: names with parameters, and YAML files of attacks, separated by commas.
+enum AttackList {
+    /// The attacks of a list as typed, each once: `clean,attacks.yaml,pgd:epsilon=8/255,steps=20`.
+    /// - Parameter label: the label policy where an attack itself gives none.
+    static func choices(_ list: String, label: LabelPolicy? = nil) throws(LogitError) -> [AttackChoice] {
+        var choices: [AttackChoice] = []
+        var typed: [Substring] = []
+        func takeTyped() throws(LogitError) {
+            guard !typed.isEmpty else { return }
+            choices += try AttackRegistry.choices(typed.joined(separator: ","), label: label)
+            typed = []
+        }
+        for part in list.split(separator: ",", omittingEmptySubsequences: false) {
+            guard AttackFile.isNamed(part) else {
+                typed.append(part)
+                continue
+            }
+            try takeTyped()
+            choices += try AttackFile(String(part)).choices(label: label)
+        }
+        try takeTyped()
+        var seen: Set<String> = []
+        return choices.filter { seen.insert($0.variant.canonical).inserted }
+    }
+}
+
+/// A YAML file of attacks: a list, or a mapping whose key `attacks` holds one. An entry is an attack as it is typed
+/// (`pgd:steps=20`), or a mapping: `attack` and a key a parameter.
+///
+/// An entry becomes the text that would be typed, from the file's own characters, so that file and command line cannot
+/// differ in what they mean.
+struct AttackFile {
+    /// Bytes; ten thousand attacks need less.
+    static let sizeLimit = 1 << 16
+
+    private let path: String
+    private let entries: [Node]
+
+    static func isNamed(_ text: some StringProtocol) -> Bool { text.hasSuffix(".yaml") || text.hasSuffix(".yml") }
+
+    /// Reads the file; its entries are not yet understood.
+    init(_ path: String) throws(LogitError) {
+        self.path = path
+        let text = try Files.readText(path, limit: AttackFile.sizeLimit)
+        // An alias needs both; without any, the tree is no larger than the file.
+        guard !(text.contains("&") && text.contains("*")) else {
+            throw LogitError(
+                .badInput, "\(path) holds & and *, YAML's anchors and aliases; write each attack out, without them")
+        }
+        guard let root = try AttackFile.parse(text, path) else { throw AttackFile.empty(path) }
+        entries = try AttackFile.list(root, path)
+        guard !entries.isEmpty else { throw AttackFile.empty(path) }
+    }
+
+    /// The attacks in the file's order.
+    func choices(label: LabelPolicy?) throws(LogitError) -> [AttackChoice] {
+        var choices: [AttackChoice] = []
+        for (place, entry) in entries.enumerated() {
+            let line = entry.mark.map { "line \($0.line)" } ?? "entry \(place + 1)"
+            do throws(LogitError) {
+                choices.append(try AttackRegistry.choice(try AttackFile.typed(entry), label: label))
+            } catch {
+                throw LogitError(.badInput, "\(path), \(line): \(error.message)", cause: error.cause)
+            }
+        }
+        return choices
+    }
+
+    private static func parse(_ text: String, _ path: String) throws(LogitError) -> Node? {
+        do {
+            return try Parser(yaml: text, encoding: .utf8).singleRoot()
+        } catch {
+            throw LogitError(.badInput, "\(path)\(sentence(error))", cause: "\(error)")
+        }
+    }
+
+    /// What Yams found wrong, on one line.
+    private static func sentence(_ error: any Error) -> String {
+        switch error as? YamlError {
+        case .parser(_, let problem, _, _) where problem.contains("nesting"):
+            return " is nested too deeply; write a list of attacks"
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            let words = [context?.text, problem].compactMap { $0 }.joined(separator: ", ")
+            return ", line \(mark.line), is no YAML list of attacks: \(words)"
+        case .duplicatedKeysInMapping(let keys, let context):
+            let key = keys[0].prefix(40).prefix { !$0.isNewline }
+            return ", line \(context.mark.line): \(key) is given twice in one mapping; give it once"
+        case .reader(let problem, _, _, _): return " is no YAML: \(problem); save it as UTF-8 text"
+        default: return " is no YAML; see logit ingest --help for what an attack file holds"
+        }
+    }
+
+    private static func list(_ root: Node, _ path: String) throws(LogitError) -> [Node] {
+        switch root {
+        case .sequence(let entries): return Array(entries)
+        case .mapping(let mapping) where mapping.count == 1 && mapping.first?.key.scalar?.string == "attacks":
+            switch mapping.first?.value {
+            case .sequence(let entries): return Array(entries)
+            case .scalar(let scalar) where scalar.string.isEmpty: return []
+            default: break
+            }
+        case .scalar(let scalar) where scalar.string.isEmpty: return []
+        default: break
+        }
+        throw LogitError(
+            .badInput,
+            "\(path) is no list of attacks; write - pgd and the like, a line each, or put that list under the one key attacks"
+        )
+    }
+
+    /// The entry as it would be typed on the command line.
+    private static func typed(_ entry: Node) throws(LogitError) -> String {
+        if case .mapping(let mapping) = entry { return try typed(mapping) }
+        guard let text = word(entry) else {
+            throw LogitError(.badInput, "the entry is empty, a list or long text; name one attack, for instance - pgd")
+        }
+        return text
+    }
+
+    private static func typed(_ mapping: Node.Mapping) throws(LogitError) -> String {
+        guard mapping.contains(where: { $0.key.scalar?.string == "attack" }) else {
+            throw LogitError(
+                .badInput, "the entry has no key attack; write - attack: pgd, and under it a line for each parameter")
+        }
+        var name = ""
+        var settings: [String] = []
+        for (key, value) in mapping {
+            guard let key = word(key), !key.contains(where: { ",=:".contains($0) }) else {
+                throw LogitError(.badInput, "a key is no parameter's name; write for instance epsilon: 8/255")
+            }
+            guard let text = word(value), !text.contains(",") else {
+                throw LogitError(.badInput, "\(key) is no single value; write one number or word after it")
+            }
+            if key == "attack" { name = text } else { settings.append("\(key)=\(text)") }
+        }
+        guard !settings.isEmpty else { return name }
+        return name + (name.contains(":") ? "," : ":") + settings.joined(separator: ",")
+    }
+
+    /// A scalar's own text where it is one line of a length that can be read.
+    private static func word(_ node: Node) -> String? {
+        guard let text = node.scalar?.string, (1...200).contains(text.utf8.count), !text.contains(where: \.isNewline)
+        else { return nil }
+        return text
+    }
+
+    private static func empty(_ path: String) -> LogitError {
+        LogitError(.badInput, "\(path) holds no attack; write a line for each, for instance - pgd")
+    }
+}
