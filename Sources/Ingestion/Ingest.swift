@@ -82,6 +82,14 @@ package enum Ingest {
                 guard !works.contains(where: { $0.variant == work.variant && $0.view == view }) else {
                     throw LogitError(.usage, "attack \(work.variant) is given twice; name each attack once")
                 }
+                if let other = units.first(where: {
+                    $0.key.variant.canonical == work.variant.canonical && $0.key.variant != work.variant
+                }) {
+                    throw LogitError(
+                        .stale,
+                        "\(work.variant) is stored with the parameters \(other.key.variant.parametersJSON), where it now means \(work.variant.parametersJSON); use the program that made those rows, or another corpus"
+                    )
+                }
                 let clash = units.first {
                     $0.key.dataset == request.split.dataset && $0.key.split == request.split.split
                         && $0.key.network == request.network.name && $0.key.variant == work.variant
@@ -222,8 +230,7 @@ struct Work: Sendable {
 
     /// The counter-based generator's key for one image.
     func randomKey(_ image: ListedImage) -> UInt64 {
-        let attack = Digest.hex("\(variant.name)\u{1F}\(variant.parametersJSON)")
-        return Digest.key("\(seed)\u{1F}\(image.digest)\u{1F}\(attack)\u{1F}\(view)")
+        Digest.key("\(seed)\u{1F}\(image.digest)\u{1F}\(variant.digest)\u{1F}\(view)")
     }
 }
 

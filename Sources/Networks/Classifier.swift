@@ -1,3 +1,4 @@
+import Glibc
 import Logits
 import Torch
 
@@ -22,6 +23,21 @@ package enum Loss: Sendable {
     case crossEntropy(labels: [Int32])
     /// vᵀ z for a cotangent v (count × classCount): one vector-Jacobian product an image.
     case cotangent([Float])
+
+    /// d loss / d logits: for the cross-entropies the softmax less one at the label, in double.
+    package func cotangent(logits: [Float], classCount: Int) -> [Float] {
+        guard case .crossEntropy(let labels) = self else {
+            if case .cotangent(let given) = self { return given }
+            return []
+        }
+        return labels.enumerated().flatMap { row, label in
+            let z = logits[row * classCount..<(row + 1) * classCount]
+            let top = Double(z.max() ?? 0)
+            let powers = z.map { exp(Double($0) - top) }
+            let sum = powers.reduce(0, +)
+            return powers.enumerated().map { Float($1 / sum - ($0 == Int(label) ? 1 : 0)) }
+        }
+    }
 }
 
 /// What, beside the module itself, the bits of a result depend on.

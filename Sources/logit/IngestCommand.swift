@@ -1,5 +1,6 @@
 import ArgumentParser
 import CorpusStore
+import Defence
 import Ingestion
 import Logits
 import Networks
@@ -52,13 +53,31 @@ struct IngestCommand: ParsableCommand {
     var status8bit = false
     @OptionGroup var output: OutputOptions
 
+    /// The attacks with their defenders opened.
+    private func attacks(
+        _ choices: [AttackChoice], _ network: NetworkDescriptor, _ corpus: Corpus
+    ) throws(LogitError) -> [AttackChoice] {
+        var opened: [AttackChoice] = []
+        for var choice in choices {
+            if let through, !choice.variant.isClean {
+                choice = try Through.choice(choice, through: through, in: corpus)
+            }
+            opened.append(try Through.opened(choice, network, in: corpus))
+        }
+        if through != nil, !choices.contains(where: { !$0.variant.isClean }) {
+            throw LogitError(.usage, "--through needs an attack; name one with --attack, for instance pgd")
+        }
+        return opened
+    }
+
     func run() throws {
         Interrupt.listen()
         let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
+        let chosen = try opened.network(network)
         var request = IngestRequest(
-            split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
-            attacks: choices,
+            split: try opened.split(dataset: dataset, split: split), network: chosen,
+            attacks: try attacks(choices, chosen, opened),
             workerCount: workers ?? (device == .cpu ? usableCoreCount() : 1))
         request.limit = limit
         request.perClass = perClass

@@ -48,7 +48,7 @@ struct Train: ParsableCommand {
         let trainer = try Trainer(
             opened, name: defender, manifest: try opened.snapshot(mix.at), split: split,
             network: try opened.network(mix.network),
-            attacks: try mix.attacks(), selection: try mix.selection.map { try opened.selection($0) },
+            attacks: try mix.attacks(in: opened), selection: try mix.selection.map { try opened.selection($0) },
             validation: others.first { $0.split == "test" } ?? others.first, options: options,
             threads: threads ?? usableCoreCount(), device: device, resume: resume)
         let counts = trainer.imageCounts
@@ -122,7 +122,7 @@ struct Evaluate: ParsableCommand {
         let stored = try StoredDefender(opened, defender)
         let chosen = try opened.split(dataset: dataset ?? stored.descriptor.dataset, split: split, usual: "test")
         let attacks =
-            try attack.map { try AttackList.choices($0).map(\.variant.canonical) } ?? ["clean"]
+            try attack.map { try AttackList.choices($0, in: opened).map(\.variant.canonical) } ?? ["clean"]
             + stored.descriptor.attacks
         let result = try Evaluation.run(
             opened, manifest: try opened.snapshot(at), split: chosen,
