@@ -11,7 +11,7 @@ namespace {
 
 // Images that go through the steps together: enough that the work of a step hides what it costs to begin one, few enough
 // that the values between two steps stay in the cache (docs/measurements.md).
-int64_t group_of(const ImageShape &shape) { return shape.height * shape.width <= 64 * 64 ? 8 : 2; }
+int64_t group_of(const ImageShape &shape) { return shape.height * shape.width <= 64 * 64 ? 16 : 2; }
 
 }  // namespace
 
