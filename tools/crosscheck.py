@@ -1,64 +1,285 @@
-"""Our attacked images against torchattacks' on the same module and pixels; run through tools/crosscheck.
+"""Our attacked images against four Python libraries' and a plain PyTorch reference's, on the same module and pixels.
 
-For each attack: the share of values of the attacked images that agree to 1e-6 and of equal arg maxes, with the gate it must
-reach. PGD gets the same random start on both sides: Philox4x32-10 with the key of each image, 24 bits a float.
+    crosscheck.py --data DATA --bench .build/release/logit-bench [--images 128] [--networks resnet20,…] [--attacks pgd,…]
+    crosscheck.py --dump FOLDER [--report FILE]
+
+A dump (Sources/Ingestion/AttackDump.swift) holds pixels and our results. FGSM, BIM, PGD and MIM are judged by the share of
+values that agree to 1e-6 (a flipped gradient sign moves a value by twice the step, so the largest difference says little) and
+by the share of equal arg maxes; DeepFool and C&W by the L2 norms of the perturbations.
+
+Their side computes as ours does: one thread an operation, the same memory layout. Over ten steps the signs of a large network
+can drift apart with the last bits of its arithmetic whoever computes it. Where a share misses its gate, PyTorch is held
+against itself, in the other layout and on two threads: the verdict is "noise" where one of these agrees no better, else
+"MISSED". Two steps, before anything can drift, keep the gate; networks of 224 × 224 are compared after two steps as well.
+Exit status 1: a gate was missed; 3: a library is missing.
 """
-import subprocess, sys, tempfile
-import numpy as np, torch, torchattacks
+import argparse, concurrent.futures, json, subprocess, sys, tempfile
+import numpy as np
 
-data, count, bench = sys.argv[1], int(sys.argv[2]), sys.argv[3]
-EPS, ALPHA, STEPS = 16 / 255, 2 / 255, 10
-torch.set_num_threads(2)
+try:
+    import torch
+    import peer_attacks as peers
+    import reference_attacks as reference
+    import art.attacks, cleverhans.torch.attacks.fast_gradient_method, foolbox, torchattacks
+except ImportError as missing:
+    sys.stderr.write(f"crosscheck: {missing}; run tools/crosscheck, which installs the libraries\n")
+    sys.exit(3)
 
-
-def uniform(count, values):
-    """U[0,1) of each image i with key i."""
-    blocks = (values + 3) // 4
-    mask = np.uint64(0xFFFFFFFF)
-    c = [np.tile(np.arange(blocks, dtype=np.uint64), (count, 1))] + [np.zeros((count, blocks), np.uint64) for _ in range(3)]
-    k = [np.arange(count, dtype=np.uint64)[:, None] & mask, np.arange(count, dtype=np.uint64)[:, None] >> np.uint64(32)]
-    for _ in range(10):
-        a, b = c[0] * np.uint64(0xD2511F53), c[2] * np.uint64(0xCD9E8D57)
-        c = [(b >> np.uint64(32)) ^ c[1] ^ k[0], b & mask, (a >> np.uint64(32)) ^ c[3] ^ k[1], a & mask]
-        k = [(k[0] + np.uint64(0x9E3779B9)) & mask, (k[1] + np.uint64(0xBB67AE85)) & mask]
-    words = np.stack(c, -1).reshape(count, -1)[:, :values]
-    return (words >> np.uint64(8)).astype(np.float32) * np.float32(2.0 ** -24)
+SIGN_ATTACKS = ("fgsm", "bim", "pgd", "mim")
+ALL = "fgsm,bim,pgd,mim,deepfool,cw,cw:abort=none"
+BATCH = {32: 64, 224: 16}
 
 
-raw = np.fromfile(f"{data}/cifar10/test-lossless-1000.bin", np.uint8).reshape(-1, 3073)[:count]
-x = torch.from_numpy(raw[:, 1:].reshape(-1, 3, 32, 32)).float() / 255
-y = torch.from_numpy(raw[:, 0].astype(np.int64))
-noise = torch.from_numpy(uniform(count, 3072).reshape(x.shape))
-failed = 0
-print("network              attack  fold  agree 1e-6   gate     arg max  gate")
-for name in ("cifar10_resnet20", "cifar10_densenet40_12"):
-    path = f"{data}/networks/{name}.ts.pt"
-    net = torch.jit.load(path).eval()
-    for p in net.parameters():
-        p.requires_grad_(False)
-    theirs = {
-        "fgsm": lambda: torchattacks.FGSM(net, eps=EPS)(x, y), "bim": lambda: torchattacks.BIM(net, eps=EPS, alpha=ALPHA, steps=STEPS)(x, y),
-        "mim": lambda: torchattacks.MIFGSM(net, eps=EPS, alpha=EPS / STEPS, steps=STEPS, decay=1.0)(x, y),
-        "pgd": lambda: torchattacks.PGD(net, eps=EPS, alpha=ALPHA, steps=STEPS, random_start=True)(x, y),
-    }
-    original = torch.Tensor.uniform_
-    torch.Tensor.uniform_ = lambda self, low, high: self.copy_((2 * noise - 1) * high)  # the same start for both
-    for attack, run in theirs.items():
-        expected = run().detach()
-        for fold in (False, True) if attack == "fgsm" else (False,):
-            with tempfile.TemporaryDirectory() as folder:
-                subprocess.run([bench, "attack", "--module", path, "--images", f"{data}/cifar10/test-lossless-1000.bin", "--limit", str(count),
-                                "--attack", attack, "--out", f"{folder}/x", "--logits", f"{folder}/z"] + (["--fold"] if fold else []), check=True)
-                ours = torch.from_numpy(np.fromfile(f"{folder}/x", np.float32).reshape(x.shape))
-                clean = torch.from_numpy(np.fromfile(f"{folder}/z", np.float32).reshape(count, -1))
-            with torch.no_grad():
-                reference, same = net(x), (net(ours).argmax(1) == net(expected).argmax(1)).float().mean().item()
-            relative = ((clean - reference).abs().max() / reference.abs().max()).item()
-            agree = ((ours - expected).abs() <= 1e-6).float().mean().item()
-            gate = (0.995 if fold else 0.9999) if attack == "fgsm" else 0.99
-            good = agree >= gate and same >= 0.995 and relative <= 1e-4
-            failed += not good
-            print(f"{name:20} {attack:7} {str(fold):5} {100 * agree:8.4f} %  {100 * gate:6.2f}   {100 * same:6.2f} %  99.50  {'ok' if good else 'MISSED'}"
-                  f"   (clean logits within {relative:.1e} relative)", flush=True)
-    torch.Tensor.uniform_ = original
-sys.exit(1 if failed else 0)
+class Dump:
+    """One network's pixels and what our side made of them."""
+
+    def __init__(self, folder):
+        self.folder = folder
+        self.about = json.load(open(f"{folder}/dump.json"))
+        shape, classes = self.about["shape"], self.about["classes"]
+        self.x = torch.from_numpy(self.read("pixels", np.float32).reshape(-1, *shape))
+        self.logits = torch.from_numpy(self.read("logits", np.float32).reshape(-1, classes))
+        self.channels_last = json.loads(self.about["software"])["channels_last"]
+        self.network = self.load(self.channels_last)
+        self.batch = BATCH.get(shape[1], 16)
+
+    def load(self, channels_last):
+        network = peers.load(
+            self.about["module"], self.about["shape"], self.about["classes"], self.about.get("mean"),
+            self.about.get("standard_deviation"), channels_last)
+        for parameter in network.module.parameters():
+            parameter.requires_grad_(False)
+        return network
+
+    def read(self, name, kind):
+        return np.fromfile(f"{self.folder}/{name}", kind)
+
+    def part(self, number):
+        images = torch.from_numpy(self.read(f"{number}.images", np.float32).reshape(self.x.shape))
+        return images, torch.from_numpy(self.read(f"{number}.labels", np.int32).astype(np.int64))
+
+    def predict(self, images):
+        with torch.no_grad():
+            return torch.cat([self.network.module(b) for b in images.split(self.batch)])
+
+
+def row(attack, anchor, images, measure, value, gate, verdict, arg_max="", note=""):
+    return dict(attack=attack, anchor=anchor, images=images, measure=measure, value=value, arg_max=arg_max, gate=gate,
+                verdict=verdict, note=note)
+
+
+def clean_row(dump):
+    theirs = dump.predict(dump.x)
+    relative = ((dump.logits - theirs).abs().max() / theirs.abs().max()).item()
+    same = (dump.logits.argmax(1) == theirs.argmax(1)).float().mean().item()
+    return row("clean", "PyTorch", len(dump.x), "logits, of the largest", f"{relative:.1e}", "<= 1e-4",
+               "ok" if relative <= 1e-4 else "MISSED",
+               f"{100 * same:.2f} %")
+
+
+def sign_rows(dump, number, about):
+    """Value by value against each library that has the attack, and the reference."""
+    name, p = about["name"], json.loads(about["parameters"])
+    ours, y = dump.part(number)
+    noise = reference.start_noise(range(len(ours)), ours.shape[1:], p["epsilon"]) if name == "pgd" else None
+    first = sign_reference(dump, dump.network, name, p, y, noise)
+    anchors = {"reference": first.images}
+    for library in peers.ANCHORS[name]:
+        with peers.starting_from(noise):
+            anchors[library] = peers.job(library, name, p, dump.network, dump.batch)(dump.x, y)
+    gate = (0.995 if dump.about["fold"] else 0.9999) if name == "fgsm" else 0.99
+    after, rows, itself = dump.predict(ours).argmax(1), [], None
+    for anchor, theirs in anchors.items():
+        keep, note = torch.ones(len(ours), dtype=torch.bool), ""
+        if name == "mim" and anchor != "reference":
+            # They divide by the mean of a gradient however small it is; attacks of ours divide by 1e-12 at least.
+            keep = first.least_slope > 1e-12
+            note = f"{(~keep).sum().item()} images whose gradient falls below the floor of 1e-12 left out" if not keep.all() else ""
+        agree = share_within(ours[keep], theirs[keep])
+        same = (after == dump.predict(theirs).argmax(1))[keep].float().mean().item()
+        verdict = "ok" if agree >= gate and same >= 0.995 else "MISSED"
+        if verdict == "MISSED" and same >= 0.995:
+            itself = itself or self_agreement(dump, name, p, y, noise, first.images)
+            verdict = "noise" if agree >= min(itself) else verdict
+            words = "PyTorch with itself: {:.2%} in two layouts, {:.2%} on 1 and 2 threads".format(*itself)
+            note = f"{words}; {note}" if note else words
+        rows.append(row(about["attack"], anchor, keep.sum().item(), "values within 1e-6", f"{100 * agree:.4f} %",
+                        f">= {100 * gate:g} %; arg max 99.5 %", verdict, f"{100 * same:.2f} %", note))
+    return rows
+
+
+def self_agreement(dump, name, p, y, noise, images):
+    """The shares of values that PyTorch gives again in the other layout, and on two threads."""
+    other = sign_reference(dump, dump.load(not dump.channels_last), name, p, y, noise).images
+    torch.set_num_threads(2)
+    threaded = sign_reference(dump, dump.network, name, p, y, noise).images
+    torch.set_num_threads(1)
+    return share_within(other, images), share_within(threaded, images)
+
+
+def share_within(a, b):
+    return ((a - b).abs() <= 1e-6).double().mean().item()
+
+
+def sign_reference(dump, network, name, p, y, noise):
+    parts = []
+    for start in range(0, len(y), dump.batch):
+        place = slice(start, start + dump.batch)
+        x, labels = dump.x[place], y[place]
+        if name == "fgsm":
+            parts.append(reference.fgsm(network.module, x, labels, p["epsilon"]))
+        else:
+            step = p["epsilon"] / p["steps"] if name == "mim" else p["step-size"]
+            parts.append(reference.iterate(
+                network.module, x, labels, p["epsilon"], step, p["steps"], None if noise is None else noise[place],
+                p.get("decay") if name == "mim" else None))
+    least = None if name == "fgsm" else torch.cat([part.least_slope for part in parts])
+    return reference.Attacked(torch.cat([part.images for part in parts]), [], least_slope=least)
+
+
+def distance_rows(dump, number, about, few):
+    """DeepFool and C&W: L2 norms of images that both sides fool."""
+    name, p = about["name"], json.loads(about["parameters"])
+    ours, y = dump.part(number)
+    library = lambda which, batch, **more: peers.job(which, name, p, dump.network, batch, **more)
+    some = (dump.x[:few], y[:few])
+    if name == "deepfool":
+        settings = p["candidates"], p["steps"], p["overshoot"]
+        plain = reference.deepfool(dump.network.module, some[0], *settings).images
+        rows = [distance_row(dump, about, "reference", ours, y, plain, 1e-3),
+                distance_row(dump, about, "foolbox", ours, y, library("foolbox", dump.batch)(dump.x, y), 0.05)]
+        if dump.about["classes"] <= p["candidates"]:
+            # ART clips to [0,1] after each step, which the product must not: where that alone changes the reference's norm,
+            # ART is no anchor.
+            clipped = reference.deepfool(dump.network.module, some[0], *settings, True).images
+            norms = [(images - some[0]).flatten(1).norm(dim=1) for images in (plain, clipped)]
+            keep = (norms[0] - norms[1]).abs() <= 1e-4 * norms[1]
+            rows.append(distance_row(dump, about, "art", ours, y, library("art", 1)(*some), 1e-3, keep))
+        return rows
+    abort = p["abort"] != "none"
+    settings = p["confidence"], p["learning-rate"], p["steps"], p["search-steps"], p["initial-cost"], abort
+    plain = reference.cw(dump.network.module, *some, *settings).images
+    rows = [distance_row(dump, about, "reference", ours, y, plain, 1e-3)]
+    if not abort:
+        rows.append(distance_row(
+            dump, about, "foolbox", ours, y, library("foolbox", dump.batch, abort=False)(dump.x, y), 1e-3))
+    return rows
+
+
+def distance_row(dump, about, anchor, ours, y, theirs, gate, keep=None):
+    """- theirs: the first so many images. - keep: those of them that count."""
+    count = len(theirs)
+    x, ours, y = dump.x[:count], ours[:count], y[:count]
+    a, b = dump.predict(ours).argmax(1), dump.predict(theirs).argmax(1)
+    right = dump.predict(x).argmax(1) == y  # an image that was wrong before is no attack's success
+    note = ""
+    if keep is not None:
+        note = f"; {(right & ~keep).sum().item()} images left out, which its clipping in each step changes"
+        right = right & keep
+    both = right & (a != y) & (b != y)
+    if not both.any():
+        return row(about["attack"], anchor, 0, "relative L2", "none", f"<= {gate:g}", "MISSED",
+                   note="no image that both fool" + note)
+    same = ((a == b) | ((a == y) & (b == y)))[right].float().mean().item()
+    norms = [(images - x).flatten(1).norm(dim=1)[both] for images in (ours, theirs)]
+    relative = ((norms[0] - norms[1]).abs() / norms[1]).sort().values
+    share = (relative <= gate).float().mean().item()
+    medians = [n.median().item() for n in norms]
+    return row(
+        about["attack"], anchor, int(both.sum()), "relative L2: median, worst",
+        f"{relative[(len(relative) - 1) // 2].item():.1e}, {relative[-1].item():.1e}", f"<= {gate:g} for 99 %; arg max 99 %",
+        "ok" if share >= 0.99 and same >= 0.99 else "MISSED", f"{100 * same:.2f} %",
+        f"{100 * share:.1f} % within; median L2 {medians[0]:.4f}, theirs {medians[1]:.4f}{note}")
+
+
+def compare(folder, few, show):
+    dump = Dump(folder)
+    rows = []
+
+    def keep(more):
+        for each in more:
+            rows.append(each)
+            show(dump.about["network"], each)
+
+    keep([clean_row(dump)])
+    for number, about in enumerate(dump.about["parts"]):
+        if about["name"] in SIGN_ATTACKS:
+            keep(sign_rows(dump, number, about))
+        elif about["name"] in ("deepfool", "cw"):
+            keep(distance_rows(dump, number, about, min(few, len(dump.x))))
+    return rows
+
+
+def show_row(network, r):
+    print(f"| {network} | {r['attack']} | {r['anchor']} | {r['images']} | {r['measure']} | {r['value']} | {r['arg_max']} "
+          f"| {r['gate']} | {r['verdict']} | {r['note']} |", flush=True)
+
+
+# Images for every anchor, and for the slow ones (one image at a time): shares of --images.
+SHARES = {"resnet20": (1, 1 / 4), "densenet40_12": (1 / 2, 1 / 8), "mobilenet_v2": (1 / 8, 1 / 16), "squeezenet1_1": (1 / 8, 1 / 16)}
+
+
+def real_network(options, name):
+    """Dumps and compares one real network; prints its rows and returns how many gates were missed."""
+    import real_images
+    real, missed = real_images.NETWORKS[name], 0
+    many, few = (max(4, round(options.images * s)) for s in SHARES[name])
+    pixels, labels = real_images.images(options.data, real.side, many)
+    for fold in (False, True):
+        # Folding batch norm has a gate of its own for FGSM; the other attacks are judged as the product runs them.
+        attacks = "fgsm" if fold else options.attacks
+        if real.side == 224:
+            attacks += "".join(f",{name}:steps=2" for name in ("bim", "pgd", "mim") if name in attacks.split(","))
+        if fold and "fgsm" not in options.attacks.split(","):
+            continue
+        with tempfile.TemporaryDirectory() as folder:
+            pixels.tofile(f"{folder}/in.pixels")
+            labels.tofile(f"{folder}/in.labels")
+            subprocess.run(
+                [options.bench, "attack", "--module", f"{options.data}/networks/{real.module}", "--shape",
+                 f"3x{real.side}x{real.side}", "--pixels", f"{folder}/in.pixels", "--labels", f"{folder}/in.labels",
+                 "--attack", attacks, "--out", folder, "--fold" if fold else "--no-fold"],
+                check=True, stdout=subprocess.DEVNULL)
+            label = name + (", folded" if fold else "")
+            missed += sum(r["verdict"] == "MISSED" for r in compare(folder, few, lambda _, r: show_row(label, r)))
+    return missed
+
+
+def real_networks(options):
+    """Two networks at a time, each a process of one thread."""
+    def child(name):
+        return subprocess.run(
+            [sys.executable, "-W", "ignore", __file__, "--data", options.data, "--bench", options.bench, "--images",
+             str(options.images), "--attacks", options.attacks, "--network", name], stdout=subprocess.PIPE, text=True)
+
+    print("| network | attack | anchor | images | measure | value | equal arg max | gate | | |\n" + "|---" * 10 + "|", flush=True)
+    failed = 0
+    with concurrent.futures.ThreadPoolExecutor(2) as pool:
+        for ran in pool.map(child, options.networks.split(",")):
+            print(ran.stdout, end="", flush=True)
+            failed += ran.returncode != 0
+    print("\n" + (f"{failed} networks miss a gate or failed" if failed else "no gate missed"))
+    return failed
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    for name in ("--dump", "--report", "--data", "--bench", "--network"):
+        parser.add_argument(name)
+    parser.add_argument("--images", type=int, default=128)
+    parser.add_argument("--few", type=int, default=16, help="images for the anchors that take one at a time")
+    parser.add_argument("--networks", default="densenet40_12,mobilenet_v2,squeezenet1_1,resnet20")
+    parser.add_argument("--attacks", default=ALL)
+    options = parser.parse_args()
+    torch.set_num_threads(1)
+    if options.network:
+        return 1 if real_network(options, options.network) else 0
+    if not options.dump:
+        return 1 if real_networks(options) else 0
+    rows = compare(options.dump, options.few, (lambda *_: None) if options.report else show_row)
+    if options.report:
+        json.dump(rows, open(options.report, "w"))
+    return 1 if any(r["verdict"] == "MISSED" for r in rows) else 0
+
+
+sys.exit(main())

@@ -5,7 +5,8 @@ import Report
 
 struct AttackCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "attack", abstract: "The attacks and their parameters.", subcommands: [List.self, Show.self])
+        commandName: "attack", abstract: "The attacks and their parameters.",
+        subcommands: [List.self, Show.self, AttackCheckCommand.self])
 
     private struct Entry: Encodable {
         struct Parameter: Encodable {

@@ -217,8 +217,8 @@ func readOnly() throws {
 @Test(
     "help has an example for every command",
     arguments: [
-        ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["ingest"],
-        ["status"], ["verify"], ["replay"],
+        ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
+        ["ingest"], ["status"], ["verify"], ["replay"],
         ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],
