@@ -41,7 +41,9 @@ let package = Package(
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
-            linkerSettings: [.linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("dnnl")]),
+            linkerSettings: [
+                .linkedLibrary("torch"), .linkedLibrary("torch_cpu"), .linkedLibrary("c10"), .linkedLibrary("dnnl"),
+            ]),
 
         // Layer 1: vocabulary and owners of C handles.
         swift("Logits", []),
@@ -90,7 +92,7 @@ let package = Package(
             path: "Tests/TestSupport", swiftSettings: strict),
         tests("Logits", ["Logits"]),
         tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
-        tests("Images", ["Logits", "Images", "TestSupport"], data: ["make_pictures.py", "Pictures"]),
+        tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
@@ -100,7 +102,7 @@ let package = Package(
             "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
-        tests("Defence", ["Logits", "Torch", "Shards", "CorpusStore", "Defence", "TestSupport"]),
+        tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"]),
         tests("Tidy", ["TestSupport"]),
     ],

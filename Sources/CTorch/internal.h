@@ -17,6 +17,9 @@ void apply_threads();
 // The line of a LibTorch message that says what is wrong: without the interpreter's trace.
 std::string sentence(const char *message);
 
+// A JSON string.
+std::string quoted(const std::string &text);
+
 // Runs `body`; turns what it throws into one sentence without a stack trace.
 template <typename Body>
 int32_t guarded(char *error, Body body) {

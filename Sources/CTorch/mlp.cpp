@@ -1,13 +1,13 @@
 // Defenders: fully connected networks trained with Adam. Forward, backward and optimiser are written out over buffers that
-// are made once, so a step allocates nothing and copies nothing but the mini-batch.
+// are made once, so a step on the CPU allocates nothing and copies nothing but the mini-batch.
+#include "device.h"
 #include "internal.h"
-#include "mlp_kernels.h"
+#include "mlp_elementwise.h"
 
 #include <ATen/ATen.h>
 #include <torch/script.h>
 
 #include <cmath>
-#include <cstring>
 #include <memory>
 #include <string>
 #include <vector>
@@ -25,6 +25,8 @@ struct Layer {
 
 struct ctorch_mlp {
     ctorch_mlp_options options;
+    at::Device device{at::kCPU};
+    const logitcorpus::Elementwise *elementwise = nullptr;
     std::vector<Layer> layers;
     at::Tensor input;
     int64_t rows = 0;  // what the buffers are made for
@@ -33,6 +35,13 @@ struct ctorch_mlp {
 namespace logitcorpus {
 
 namespace {
+
+// Between dense values in the CPU's memory and a tensor on any device.
+void copy_out(const at::Tensor &from, float *to) { at::from_blob(to, from.sizes(), at::kFloat).copy_(from); }
+
+void copy_in(at::Tensor &to, const float *from) {
+    to.copy_(at::from_blob(const_cast<float *>(from), to.sizes(), at::kFloat));
+}
 
 void make_parameters(ctorch_mlp &mlp) {
     const auto &options = mlp.options;
@@ -51,6 +60,7 @@ void make_parameters(ctorch_mlp &mlp) {
                 const double uniform = static_cast<double>(mix(key ^ static_cast<uint64_t>(i)) >> 11) * 0x1p-53;
                 data[i] = static_cast<float>((2 * uniform - 1) * bound);
             }
+            *values = values->to(mlp.device);
         }
         layer.weight_gradient = at::zeros_like(layer.weight);
         layer.bias_gradient = at::zeros_like(layer.bias);
@@ -65,14 +75,14 @@ void make_parameters(ctorch_mlp &mlp) {
 // Loads a mini-batch and sizes the buffers for it.
 void load(ctorch_mlp &mlp, int64_t rows, const float *logits) {
     if (mlp.rows != rows) {
-        mlp.input = at::empty({rows, mlp.options.classes});
+        mlp.input = at::empty({rows, mlp.options.classes}, mlp.device);
         for (auto &layer : mlp.layers) {
-            layer.output = at::empty({rows, layer.weight.size(0)});
-            layer.output_gradient = at::empty({rows, layer.weight.size(0)});
+            layer.output = at::empty({rows, layer.weight.size(0)}, mlp.device);
+            layer.output_gradient = at::empty({rows, layer.weight.size(0)}, mlp.device);
         }
         mlp.rows = rows;
     }
-    std::memcpy(mlp.input.data_ptr<float>(), logits, sizeof(float) * static_cast<size_t>(mlp.input.numel()));
+    copy_in(mlp.input, logits);
 }
 
 // The corrected logits stay in the last layer's `output`. `step` < 0: dropout off.
@@ -84,9 +94,8 @@ void forward(ctorch_mlp &mlp, int64_t step) {
         at::addmm_out(layer.output, layer.bias, *x, layer.weight.t());
         if (l + 1 < mlp.layers.size()) {
             const uint64_t key = mix(mix(mix(~mlp.options.seed) ^ static_cast<uint64_t>(step)) ^ l);
-            activate(
-                layer.output.data_ptr<float>(), layer.output.numel(), static_cast<uint64_t>(keep * 4294967296.0),
-                static_cast<float>(1 / keep), key);
+            mlp.elementwise->activate(
+                layer.output, static_cast<uint64_t>(keep * 4294967296.0), static_cast<float>(1 / keep), key);
         }
         x = &layer.output;
     }
@@ -107,28 +116,8 @@ void backward(ctorch_mlp &mlp, float scale, bool parameters, at::Tensor *input_g
         }
         auto &below = mlp.layers[l - 1].output_gradient;
         at::mm_out(below, layer.output_gradient, layer.weight);
-        gate(below.data_ptr<float>(), x.data_ptr<float>(), below.numel(), scale);
+        mlp.elementwise->gate(below, x, scale);
     }
-}
-
-// Mean cross-entropy of the last output; writes its gradient.
-double cross_entropy(ctorch_mlp &mlp, const int32_t *labels) {
-    auto &last = mlp.layers.back();
-    const int64_t rows = mlp.rows, classes = mlp.options.classes;
-    double total = 0;
-    for (int64_t r = 0; r < rows; r++) {
-        const float *z = last.output.data_ptr<float>() + r * classes;
-        float *g = last.output_gradient.data_ptr<float>() + r * classes;
-        float high = z[0];
-        for (int64_t k = 1; k < classes; k++) high = std::max(high, z[k]);
-        double sum = 0;
-        for (int64_t k = 0; k < classes; k++) sum += g[k] = std::exp(z[k] - high);
-        const float scale = static_cast<float>(1 / (sum * static_cast<double>(rows)));
-        for (int64_t k = 0; k < classes; k++) g[k] *= scale;
-        g[labels[r]] -= 1 / static_cast<float>(rows);
-        total += std::log(sum) + high - z[labels[r]];
-    }
-    return total / static_cast<double>(rows);
 }
 
 // The constants of step `step` (1 for the first), as torch.optim.Adam computes them.
@@ -142,15 +131,12 @@ AdamStep adam_step(const ctorch_mlp_options &o, int64_t step) {
         static_cast<float>(o.epsilon)};
 }
 
-void update(const AdamStep &step, at::Tensor &value, const at::Tensor &slope, at::Tensor &m, at::Tensor &v) {
-    adam(
-        step, value.data_ptr<float>(), slope.data_ptr<float>(), m.data_ptr<float>(), v.data_ptr<float>(), value.numel());
-}
-
 int32_t mlp_create(const ctorch_mlp_options *options, ctorch_mlp **result, char *error) {
     return guarded(error, [&] {
         auto made = std::make_unique<ctorch_mlp>();
         made->options = *options;
+        made->device = device_of(options->device);
+        made->elementwise = options->device == CTORCH_DEVICE_CPU ? &by_kernels : &by_operators;
         const c10::InferenceMode inference;
         make_parameters(*made);
         *result = made.release();
@@ -165,19 +151,17 @@ int32_t mlp_step(
         const c10::InferenceMode inference;
         load(*mlp, count, logits);
         forward(*mlp, step);
-        *loss = cross_entropy(*mlp, labels);
+        auto &last = mlp->layers.back();
+        *loss = mlp->elementwise->cross_entropy(last.output, labels, last.output_gradient);
         TORCH_CHECK(std::isfinite(*loss), "the loss is no longer a number");
         backward(*mlp, static_cast<float>(1 / (1 - mlp->options.dropout)), true, nullptr);
         const auto constants = adam_step(mlp->options, step);
         for (auto &layer : mlp->layers) {
-            update(constants, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
-            update(constants, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
+            const auto adam = mlp->elementwise->adam;
+            adam(constants, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
+            adam(constants, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
         }
     });
-}
-
-void copy_rows(const at::Tensor &from, float *to) {
-    std::memcpy(to, from.data_ptr<float>(), sizeof(float) * static_cast<size_t>(from.numel()));
 }
 
 int32_t mlp_forward(ctorch_mlp *mlp, int64_t count, const float *logits, float *corrected, char *error) {
@@ -185,7 +169,7 @@ int32_t mlp_forward(ctorch_mlp *mlp, int64_t count, const float *logits, float *
         const c10::InferenceMode inference;
         load(*mlp, count, logits);
         forward(*mlp, -1);
-        copy_rows(mlp->layers.back().output, corrected);
+        copy_out(mlp->layers.back().output, corrected);
     });
 }
 
@@ -196,12 +180,11 @@ int32_t mlp_gradient(
         const c10::InferenceMode inference;
         load(*mlp, count, logits);
         forward(*mlp, -1);
-        copy_rows(mlp->layers.back().output, corrected);
-        auto &last = mlp->layers.back().output_gradient;
-        std::memcpy(last.data_ptr<float>(), cotangent, sizeof(float) * static_cast<size_t>(last.numel()));
-        auto slope = at::empty({count, mlp->options.classes});
+        copy_out(mlp->layers.back().output, corrected);
+        copy_in(mlp->layers.back().output_gradient, cotangent);
+        auto slope = at::empty({count, mlp->options.classes}, mlp->device);
         backward(*mlp, 1, false, &slope);
-        copy_rows(slope, gradient);
+        copy_out(slope, gradient);
     });
 }
 
@@ -221,8 +204,9 @@ int64_t mlp_parameter_count(ctorch_mlp *mlp) {
 
 int32_t mlp_get(ctorch_mlp *mlp, int32_t part, float *values, char *error) {
     return guarded(error, [&] {
+        const c10::InferenceMode inference;
         each_part(*mlp, part, [&](at::Tensor &tensor) {
-            copy_rows(tensor, values);
+            copy_out(tensor, values);
             values += tensor.numel();
         });
     });
@@ -230,8 +214,9 @@ int32_t mlp_get(ctorch_mlp *mlp, int32_t part, float *values, char *error) {
 
 int32_t mlp_set(ctorch_mlp *mlp, int32_t part, const float *values, char *error) {
     return guarded(error, [&] {
+        const c10::InferenceMode inference;
         each_part(*mlp, part, [&](at::Tensor &tensor) {
-            std::memcpy(tensor.data_ptr<float>(), values, sizeof(float) * static_cast<size_t>(tensor.numel()));
+            copy_in(tensor, values);
             values += tensor.numel();
         });
     });
@@ -245,8 +230,8 @@ int32_t mlp_export(ctorch_mlp *mlp, const char *path, char *error) {
             const auto name = std::to_string(l);
             // Inference tensors cannot be saved: plain copies can.
             auto weight = at::empty(mlp->layers[l].weight.sizes()), bias = at::empty(mlp->layers[l].bias.sizes());
-            copy_rows(mlp->layers[l].weight, weight.data_ptr<float>());
-            copy_rows(mlp->layers[l].bias, bias.data_ptr<float>());
+            copy_out(mlp->layers[l].weight, weight.data_ptr<float>());
+            copy_out(mlp->layers[l].bias, bias.data_ptr<float>());
             module.register_parameter("weight" + name, weight, false);
             module.register_parameter("bias" + name, bias, false);
             body += "    z = torch.linear(z, self.weight" + name + ", self.bias" + name + ")\n";

@@ -1,5 +1,6 @@
 // Classifiers: TorchScript modules, frozen, with gradients with respect to their input only.
 #include "compiled/engine.h"
+#include "device.h"
 #include "internal.h"
 #include "process.h"
 
@@ -9,6 +10,7 @@
 
 struct ctorch_module {
     torch::jit::Module module;
+    at::Device device{at::kCPU};
     bool channels_last = false;
     at::Tensor mean, deviation;  // undefined: the module normalises itself
     std::unique_ptr<logitcorpus::Engine> engine;  // null: LibTorch runs the module
@@ -29,7 +31,7 @@ namespace {
 at::Tensor input_of(const ctorch_module &module, ctorch_shape shape, const float *images) {
     const auto dense = at::from_blob(
         const_cast<float *>(images), {shape.count, shape.channels, shape.height, shape.width}, at::kFloat);
-    return dense.clone(module.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous);
+    return dense.clone(module.channels_last ? at::MemoryFormat::ChannelsLast : at::MemoryFormat::Contiguous).to(module.device);
 }
 
 at::Tensor run(ctorch_module &module, const at::Tensor &input) {
@@ -49,14 +51,15 @@ at::Tensor logits_of(ctorch_module &module, const at::Tensor &input, int64_t cla
 }
 
 void copy_out(const at::Tensor &from, float *to) {
-    const auto dense = from.detach().contiguous();
+    const auto dense = from.detach().to(at::kCPU).contiguous();
     std::memcpy(to, dense.data_ptr<float>(), sizeof(float) * static_cast<size_t>(dense.numel()));
 }
 
 int32_t module_load(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error) {
     return guarded(error, [&] {
         auto loaded = std::make_unique<ctorch_module>();
-        loaded->module = torch::jit::load(path, at::kCPU);
+        loaded->device = device_of(options->device);
+        loaded->module = torch::jit::load(path, loaded->device);
         TORCH_CHECK(loaded->module.find_method("forward"), "the module has no method forward");
         loaded->module.eval();
         loaded->channels_last = options->channels_last;
@@ -68,8 +71,8 @@ int32_t module_load(const char *path, const ctorch_module_options *options, ctor
         // Frozen either way, for speed; only folding changes the arithmetic.
         loaded->module = torch::jit::freeze(loaded->module, {}, /*optimize_numerics=*/options->fold != 0);
         if (options->normalise) {
-            loaded->mean = at::tensor(at::ArrayRef<float>(options->mean, 3)).view({1, 3, 1, 1});
-            loaded->deviation = at::tensor(at::ArrayRef<float>(options->deviation, 3)).view({1, 3, 1, 1});
+            loaded->mean = at::tensor(at::ArrayRef<float>(options->mean, 3)).view({1, 3, 1, 1}).to(loaded->device);
+            loaded->deviation = at::tensor(at::ArrayRef<float>(options->deviation, 3)).view({1, 3, 1, 1}).to(loaded->device);
         }
         *result = loaded.release();
     });
@@ -112,6 +115,7 @@ void check_engine(ctorch_module &module, const Engine &engine, ctorch_shape shap
 const char *module_compile(ctorch_module *module, ctorch_shape shape, int64_t classes) {
     char error[CTORCH_ERROR_BYTES];
     const int32_t failed = guarded(error, [&] {
+        TORCH_CHECK(module->device.is_cpu(), "it runs on a GPU");
         auto engine = std::make_unique<Engine>(
             module->module.get_method("forward").graph(), ImageShape{shape.channels, shape.height, shape.width}, module->mean,
             module->deviation);
@@ -163,9 +167,10 @@ int32_t pass_begin(
 
 // d loss / d logits.
 at::Tensor cotangent_of(const at::Tensor &logits, ctorch_loss loss, const int32_t *labels, const float *cotangent) {
-    if (loss == CTORCH_LOSS_COTANGENT) return at::from_blob(const_cast<float *>(cotangent), logits.sizes(), at::kFloat);
+    if (loss == CTORCH_LOSS_COTANGENT)
+        return at::from_blob(const_cast<float *>(cotangent), logits.sizes(), at::kFloat).to(logits.device());
     const auto z = logits.detach().set_requires_grad(true);
-    const auto y = at::from_blob(const_cast<int32_t *>(labels), {z.size(0)}, at::kInt).to(at::kLong);
+    const auto y = at::from_blob(const_cast<int32_t *>(labels), {z.size(0)}, at::kInt).to(logits.device(), at::kLong);
     const auto value = at::nll_loss(at::log_softmax(z, 1), y, {}, at::Reduction::Sum);
     return torch::autograd::grad({value}, {z})[0].contiguous();
 }
@@ -192,6 +197,7 @@ void pass_free(ctorch_pass *pass) { delete pass; }
 void fill_modules(ctorch_api_table &table) {
     table.configure = process_configure;
     table.describe = process_describe;
+    table.device_check = device_check;
     table.module_load = module_load;
     table.module_free = module_free;
     table.module_compile = module_compile;

@@ -1,5 +1,6 @@
 // What holds for the whole process: the allocator, the threads, and what library this is.
 #include "process.h"
+#include "device.h"
 #include "internal.h"
 
 #include <ATen/Context.h>
@@ -52,13 +53,6 @@ void prepare_once() {
     });
 }
 
-std::string quoted(const std::string &text) {
-    std::string result = "\"";
-    for (char c : text)
-        if (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20) result += c;
-    return result + "\"";
-}
-
 // The value of a line `NAME: value` in LibTorch's own description of itself.
 std::string config(const std::string &all, const std::string &name) {
     const auto start = all.find(name);
@@ -86,6 +80,13 @@ std::string sentence(const char *message) {
     return text;
 }
 
+std::string quoted(const std::string &text) {
+    std::string result = "\"";
+    for (char c : text)
+        if (c != '"' && c != '\\' && static_cast<unsigned char>(c) >= 0x20) result += c;
+    return result + "\"";
+}
+
 int32_t process_configure(int32_t threads, char *error) {
     return guarded(error, [&] {
         prepare_once();
@@ -95,7 +96,7 @@ int32_t process_configure(int32_t threads, char *error) {
     });
 }
 
-const char *process_describe() {
+const char *process_describe(int32_t device) {
     static std::mutex mutex;
     static std::string text;
     const std::lock_guard<std::mutex> lock(mutex);
@@ -106,7 +107,7 @@ const char *process_describe() {
         << ",\"blas_kernel\":" << quoted(core ? core() : "unknown")
         << ",\"cpu_capability\":" << quoted(config(at::show_config(), "CPU capability usage: "))
         << ",\"mkldnn\":" << (at::hasMKLDNN() ? "true" : "false") << ",\"intra_op_threads\":" << configured_threads.load()
-        << "}";
+        << describe_device(device) << "}";
     text = out.str();
     return text.c_str();
 }

@@ -3,5 +3,5 @@
 
 namespace logitcorpus {
 int32_t process_configure(int32_t threads, char *error);
-const char *process_describe();
+const char *process_describe(int32_t device);
 }  // namespace logitcorpus

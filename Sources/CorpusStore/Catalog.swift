@@ -47,9 +47,20 @@ struct Catalog: Sendable {
                 let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
                 guard (0..<schemaVersion).contains(version) else { return }
                 for step in steps[version...] { try db.execute(sql: step) }
+                try digestAttacks(db)
                 try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             }
             return try checked(Catalog(queue: queue), path)
+        }
+    }
+
+    /// Fills in the digests of attacks that a former version stored without.
+    private static func digestAttacks(_ db: Database) throws {
+        for row in try Row.fetchAll(db, sql: "SELECT id, canonical, name, parameters FROM attack_index") {
+            let variant = Variant(
+                name: row["name"], canonical: row["canonical"], parametersJSON: row["parameters"])
+            try db.execute(
+                sql: "UPDATE attack_index SET digest = ? WHERE id = ?", arguments: [variant.digest, row["id"]])
         }
     }
 

@@ -41,3 +41,8 @@ package struct Digest {
         return String(decoding: text, as: UTF8.self)
     }
 }
+
+extension Variant {
+    /// SHA-256 over name and canonical parameters: what tells two attacks apart, and part of the key of random numbers.
+    package var digest: String { Digest.hex("\(name)\u{1F}\(parametersJSON)") }
+}

@@ -116,8 +116,8 @@ struct UnitIndexer {
             return found["id"]
         }
         try db.execute(
-            sql: "INSERT INTO attack_index (canonical, name, parameters) VALUES (?, ?, ?)",
-            arguments: [variant.canonical, variant.name, variant.parametersJSON])
+            sql: "INSERT INTO attack_index (canonical, name, parameters, digest) VALUES (?, ?, ?, ?)",
+            arguments: [variant.canonical, variant.name, variant.parametersJSON, variant.digest])
         return db.lastInsertedRowID
     }
 

@@ -58,10 +58,11 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
         ]
     }
 
-    func net(classCount: Int) -> DefenderNetOptions {
+    func net(classCount: Int, device: Device = .cpu) -> DefenderNetOptions {
         var options = DefenderNetOptions(classCount: classCount)
         (options.hidden, options.layers, options.dropout) = (hidden, layers, dropout)
         (options.learningRate, options.weightDecay, options.seed) = (learningRate, weightDecay, seed)
+        options.device = device
         return options
     }
 }
@@ -101,11 +102,25 @@ package struct DefenderDescriptor: Codable, Sendable {
     package var software: String
 
     /// Intra-op threads, which the last bits of a matrix product depend on.
-    var threads: Int? {
-        struct Software: Decodable { let intraOpThreads: Int }
+    var threads: Int? { recorded?.intraOpThreads }
+
+    /// `cpu`, or `cuda (NVIDIA H100)`.
+    var device: String {
+        guard let device = recorded?.device else { return Device.cpu.rawValue }
+        return "\(device) (\(recorded?.gpu ?? "unknown"))"
+    }
+
+    private struct Recorded: Decodable {
+        let intraOpThreads: Int
+        /// Only of a GPU.
+        let device: String?
+        let gpu: String?
+    }
+
+    private var recorded: Recorded? {
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
-        return (try? decoder.decode(Software.self, from: Data(software.utf8)))?.intraOpThreads
+        return try? decoder.decode(Recorded.self, from: Data(software.utf8))
     }
 }
 

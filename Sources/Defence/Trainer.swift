@@ -27,7 +27,7 @@ package final class Trainer {
     package init(
         _ corpus: Corpus, name: String, manifest: SnapshotManifest, split: SplitDescriptor, network: NetworkDescriptor,
         attacks: [String], selection: SelectionFile?, validation: SplitDescriptor?, options: DefenderOptions,
-        threads: Int, resume: Bool
+        threads: Int, device: Device = .cpu, resume: Bool
     ) throws(LogitError) {
         try Layout.check(name: name, of: "defender")
         try options.check()
@@ -42,6 +42,7 @@ package final class Trainer {
         }
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: threads)
+        try library.check(device)
         var sampling = SamplerOptions()
         (sampling.cleanProbability, sampling.batchRowCount, sampling.seed) = (
             options.cleanProbability, options.batch, options.seed
@@ -52,12 +53,12 @@ package final class Trainer {
             network: network.name,
             attacks: attacks, selection: selection, options: sampling)
         try Trainer.check(manifest, split, network, sampler)
-        net = try DefenderNet(options.net(classCount: sampler.classCount))
+        net = try DefenderNet(options.net(classCount: sampler.classCount, device: device))
         descriptor = DefenderDescriptor(
             name: name, snapshot: manifest.id, tree: manifest.tree, dataset: split.dataset, split: split.split,
             network: network.name, networkDigest: network.digest, attacks: attacks, selection: selection?.name,
             classCount: sampler.classCount, options: options, images: sampler.imageCount, epochsDone: 0, history: [],
-            weightsDigest: "", created: timestamp(), software: library.description)
+            weightsDigest: "", created: timestamp(), software: library.description(on: device))
         self.corpus = corpus
         var rows = validation.map { VariantRows(corpus, manifest, $0, network, selection: nil) }
         rows?.limit = Trainer.validationRows
@@ -199,6 +200,7 @@ package final class Trainer {
             pair("images") { "\($0.images)" },
             pair("classes") { "\($0.classCount)" },
             pair("--threads") { $0.threads.map(String.init) ?? "unknown" },
+            pair("--device") { $0.device },
         ]
         for (old, new) in zip(was.options.spelled, now.options.spelled) {
             pairs.append((old.name, old.value, new.value))

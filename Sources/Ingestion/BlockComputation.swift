@@ -43,7 +43,7 @@ struct BlockComputation: Sendable {
         table.image = listed.map(\.id)
         table.label = listed.map(\.label)
         guard let attacker = work.choice.attacker else {
-            table.logits = try logits(images, count: table.count)
+            table.logits = try logits(images, count: table.count, of: classifier)
             table.prediction = (0..<table.count).map { RowTable.cleanPrediction(table.row($0)) }
             return Rows(table: table, images: images)
         }
@@ -54,11 +54,13 @@ struct BlockComputation: Sendable {
         table.logits = attacked.logits
         table.prediction = attacked.prediction
         table.attack = attacked.columns
-        if status8bit { table.attack?.status8bit = try rounded(attacked) }
+        if status8bit { table.attack?.status8bit = try rounded(attacked, by: attacker.target(classifier)) }
         return Rows(table: table, images: attacked.images)
     }
 
-    private func logits(_ images: [Float], count: Int) throws(LogitError) -> [Float] {
+    private func logits(
+        _ images: [Float], count: Int, of classifier: any Classifier
+    ) throws(LogitError) -> [Float] {
         var logits = [Float](repeating: 0, count: count * classifier.classCount)
         try classifier.logits(images, count: count, into: &logits)
         return logits
@@ -66,9 +68,9 @@ struct BlockComputation: Sendable {
 
     /// The outcomes of the attacked images rounded to 8 bits: one pass of the whole block. What was trivial or invalid stays
     /// so.
-    private func rounded(_ attacked: AttackedBlock) throws(LogitError) -> [UInt8] {
+    private func rounded(_ attacked: AttackedBlock, by classifier: any Classifier) throws(LogitError) -> [UInt8] {
         let count = attacked.prediction.count
-        let logits = try logits(EightBit.rounded(attacked.images), count: count)
+        let logits = try logits(EightBit.rounded(attacked.images), count: count, of: classifier)
         return (0..<count).map { image in
             let status = attacked.columns.status[image]
             guard status == Outcome.fooled.rawValue || status == Outcome.failed.rawValue else { return status }

@@ -19,6 +19,7 @@ package enum Ingest {
         note: (String) -> Void, shouldStop: @escaping @Sendable () -> Bool
     ) throws(LogitError) -> IngestReport {
         try request.check()
+        try TorchScriptClassifier.check(request.device)
         let begun = now()
         var report = IngestReport()
         report.adoptedShards = try corpus.adoptStrayShards()
@@ -27,7 +28,7 @@ package enum Ingest {
         let works = try works(request, corpus, note: note)
         let unkept = try unkept(works, wanted, request, corpus, note: note)
         let source = try ImageSource(request.split, images, request.network)
-        let classifier = try openClassifier(request.network, corpus)
+        let classifier = try openClassifier(request.network, corpus, device: request.device)
         var counter = ProgressCounter(total: wanted.count * works.count)
         for (work, unkept) in zip(works, unkept) {
             var part = IngestReport.Part(
@@ -80,6 +81,14 @@ package enum Ingest {
                 let work = Work(choice: choice, view: view, seed: choice.usesRandomness ? request.seed : 0)
                 guard !works.contains(where: { $0.variant == work.variant && $0.view == view }) else {
                     throw LogitError(.usage, "attack \(work.variant) is given twice; name each attack once")
+                }
+                if let other = units.first(where: {
+                    $0.key.variant.canonical == work.variant.canonical && $0.key.variant != work.variant
+                }) {
+                    throw LogitError(
+                        .stale,
+                        "\(work.variant) is stored with the parameters \(other.key.variant.parametersJSON), where it now means \(work.variant.parametersJSON); use the program that made those rows, or another corpus"
+                    )
                 }
                 let clash = units.first {
                     $0.key.dataset == request.split.dataset && $0.key.split == request.split.split
@@ -188,12 +197,14 @@ package enum Ingest {
         return max(blockRows, rows / blockRows * blockRows)
     }
 
-    static func openClassifier(_ network: NetworkDescriptor, _ corpus: Corpus) throws(LogitError) -> any Classifier {
+    static func openClassifier(
+        _ network: NetworkDescriptor, _ corpus: Corpus, device: Device = .cpu
+    ) throws(LogitError) -> any Classifier {
         let path = try corpus.checkedModule(of: network)
         return try TorchScriptClassifier(
             path: path, digest: network.digest, shape: ImageShape(height: network.height, width: network.width),
             classCount: network.classCount, mean: network.mean, standardDeviation: network.standardDeviation,
-            fold: network.fold)
+            fold: network.fold, device: device)
     }
 
     private static func now() -> Double {
@@ -219,8 +230,7 @@ struct Work: Sendable {
 
     /// The counter-based generator's key for one image.
     func randomKey(_ image: ListedImage) -> UInt64 {
-        let attack = Digest.hex("\(variant.name)\u{1F}\(variant.parametersJSON)")
-        return Digest.key("\(seed)\u{1F}\(image.digest)\u{1F}\(attack)\u{1F}\(view)")
+        Digest.key("\(seed)\u{1F}\(image.digest)\u{1F}\(variant.digest)\u{1F}\(view)")
     }
 }
 

@@ -26,6 +26,8 @@ package struct IngestRequest: Sendable {
     package var keepImages: ImagePrecision?
     /// Store the outcome after rounding attacked images to 8 bits; always so where images are kept.
     package var status8bit = false
+    /// Where the network runs.
+    package var device = Device.cpu
 
     package init(split: SplitDescriptor, network: NetworkDescriptor, attacks: [AttackChoice], workerCount: Int) {
         self.split = split

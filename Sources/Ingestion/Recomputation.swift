@@ -34,13 +34,25 @@ struct StoredBlock: Sendable {
     }
 }
 
+/// Opens what an attack needs beside the network: the defender it goes through.
+package typealias AttackOpening = (AttackChoice, NetworkDescriptor) throws(LogitError) -> AttackChoice
+
+/// For attacks that need nothing: one that does says so when it runs.
+package func openingNothing(
+    _ choice: AttackChoice, _ network: NetworkDescriptor
+) throws(LogitError) -> AttackChoice { choice }
+
 /// Makes stored blocks again from index, images and modules. Image sets and networks are opened once each.
 final class Recomputer {
     private let corpus: Corpus
     private var sources: [String: ImageSource] = [:]
     private var classifiers: [String: any Classifier] = [:]
+    private let opening: AttackOpening
 
-    init(_ corpus: Corpus) { self.corpus = corpus }
+    init(_ corpus: Corpus, opening: @escaping AttackOpening) {
+        self.corpus = corpus
+        self.opening = opening
+    }
 
     /// Everything that makes rows like those of a unit.
     /// - Throws: `stale` or `notFound` where images, module or attack are no longer those that the rows were made with.
@@ -66,7 +78,8 @@ final class Recomputer {
             throw stale("another module or preprocessing of network \(key.network)")
         }
         return BlockComputation(
-            work: Work(choice: choice, view: key.view, seed: key.seed), classifier: try classifier(network),
+            work: Work(choice: try opening(choice, network), view: key.view, seed: key.seed),
+            classifier: try classifier(network),
             source: try source(split, network))
     }
 

@@ -31,13 +31,15 @@ package enum Recompute {
     ///   - count: rows to choose among all of the corpus; at most all of them.
     ///   - progress: called with (rows done, rows in all).
     package static func run(
-        _ corpus: Corpus, count: Int, seed: UInt64, progress: (Int, Int) -> Void, shouldStop: () -> Bool
+        _ corpus: Corpus, count: Int, seed: UInt64, opening: @escaping AttackOpening = openingNothing,
+        progress: (Int, Int) -> Void,
+        shouldStop: () -> Bool
     ) throws(LogitError) -> Report {
         guard count >= 1 else { throw LogitError(.usage, "--recompute is \(count); give at least 1") }
         var report = Report(seed: seed)
         let units = try corpus.units()
         let chosen = choose(count, of: units.reduce(0) { $0 + $1.key.rowCount }, seed: seed)
-        let recomputer = Recomputer(corpus)
+        let recomputer = Recomputer(corpus, opening: opening)
         var unit = 0
         var first = 0  // place of the unit's first row among all
         var block: Judged?

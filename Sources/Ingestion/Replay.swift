@@ -42,7 +42,7 @@ package enum Replay {
     ///   three planes.
     /// - Throws: `notFound` where there is no such row, `stale` where images, module or attack have changed since.
     package static func run(
-        _ corpus: Corpus, _ name: RowName
+        _ corpus: Corpus, _ name: RowName, opening: @escaping AttackOpening = openingNothing
     ) throws(LogitError) -> (report: Report, image: [Float], shape: ImageShape) {
         let split = try corpus.split(dataset: name.set.dataset, split: name.set.split)
         _ = try corpus.network(name.set.network)
@@ -59,7 +59,7 @@ package enum Replay {
             )
         }
         let block = try StoredBlock(place.unit, row: place.row, in: corpus)
-        let recomputer = Recomputer(corpus)
+        let recomputer = Recomputer(corpus, opening: opening)
         let computation = try recomputer.computation(place.unit.key)
         let computed = try recomputer.rows(block.ordinals, like: block.table, by: computation)
         let comparisons = block.comparisons(with: computed)

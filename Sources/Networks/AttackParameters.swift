@@ -8,7 +8,7 @@ package struct ParameterDefinition: Sendable {
         case whole(Int)
         case word(String)
 
-        /// The canonical text: k/255 where that is exactly the value, else the shortest decimal.
+        /// The canonical text: the shortest decimal, or k/255 where that is exactly the value and shorter.
         package var text: String {
             switch self {
             case .whole(let value): return String(value)
@@ -16,7 +16,8 @@ package struct ParameterDefinition: Sendable {
             case .number(let value):
                 if value == value.rounded() && value.magnitude < 1e15 { return String(Int(value)) }
                 let levels = (value * 255).rounded()
-                return levels / 255 == value && levels.magnitude < 1e6 ? "\(Int(levels))/255" : "\(value)"
+                let fraction = "\(Int(levels.magnitude < 1e6 ? levels : 0))/255"
+                return levels / 255 == value && fraction.count < "\(value)".count ? fraction : "\(value)"
             }
         }
 

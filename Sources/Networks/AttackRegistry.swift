@@ -18,7 +18,8 @@ package enum AttackRegistry {
     /// before it.
     package static func choices(_ list: String, label: LabelPolicy? = nil) throws(LogitError) -> [AttackChoice] {
         var items: [String] = []
-        for part in list.split(separator: ",", omittingEmptySubsequences: false).map(String.init) {
+        for piece in list.split(separator: ",", omittingEmptySubsequences: false) {
+            let part = String(piece.drop { $0 == " " }.reversed().drop { $0 == " " }.reversed())
             if part.contains("="), !part.contains(":"), let last = items.last {
                 items[items.count - 1] = last.contains(":") ? "\(last),\(part)" : "\(last):\(part)"
             } else {
@@ -45,6 +46,7 @@ package enum AttackRegistry {
         var values = Dictionary(uniqueKeysWithValues: definition.parameters.map { ($0.name, $0.preset) })
         if let label, values["label"] != nil { values["label"] = .word(label.rawValue) }
         var given: Set<String> = []
+        var through: ThroughReference?
         for setting in parts.count > 1
             ? parts[1].split(separator: ",", omittingEmptySubsequences: false).map(String.init) : []
         {
@@ -52,6 +54,14 @@ package enum AttackRegistry {
             guard pair.count == 2 else {
                 throw LogitError(
                     .usage, "\(name): \"\(setting)\" is no setting; write parameter=value, for instance epsilon=8/255")
+            }
+            if pair[0] == "through" {
+                through = try ThroughReference(pair[1], attack: name)
+                values["through"] = through.map { .word($0.text) }
+                guard given.insert(pair[0]).inserted else {
+                    throw LogitError(.usage, "\(name): \(pair[0]) is given twice; give it once")
+                }
+                continue
             }
             guard let parameter = definition.parameters.first(where: { $0.name == pair[0] }) else {
                 let known = definition.parameters.map(\.name)
@@ -68,7 +78,10 @@ package enum AttackRegistry {
         let parameters = AttackParameters(values: values)
         let variant = Variant(
             name: name, canonical: canonical(definition, parameters), parametersJSON: parameters.json)
-        return AttackChoice(variant: variant, attacker: definition.make(variant, parameters))
+        let attacker = definition.make(variant, parameters)
+        return AttackChoice(
+            variant: variant,
+            attacker: through.map { PendingThrough(reference: $0, attacker: attacker) } ?? attacker)
     }
 
     package static func definition(_ name: String) throws(LogitError) -> AttackDefinition {
@@ -84,11 +97,10 @@ package enum AttackRegistry {
 
     /// The bare name for the preset, else with the parameters that differ from it, sorted.
     private static func canonical(_ definition: AttackDefinition, _ parameters: AttackParameters) -> String {
-        let differing = definition.parameters.filter { parameters.values[$0.name] != $0.preset }.sorted {
-            $0.name < $1.name
-        }
+        let presets = Dictionary(uniqueKeysWithValues: definition.parameters.map { ($0.name, $0.preset) })
+        let differing = parameters.values.filter { presets[$0.key] != $0.value }.sorted { $0.key < $1.key }
         guard !differing.isEmpty else { return definition.name }
-        let settings = differing.map { "\($0.name)=\((parameters.values[$0.name] ?? $0.preset).text)" }
+        let settings = differing.map { "\($0.key)=\($0.value.text)" }
         return "\(definition.name):\(settings.joined(separator: ","))"
     }
 
@@ -98,7 +110,7 @@ package enum AttackRegistry {
     }
 
     private static func distance(_ first: String, _ second: String) -> Int {
-        let (a, b) = (Array(first.utf8), Array(second.utf8))
+        let (a, b) = (Array(first.lowercased().utf8), Array(second.lowercased().utf8))
         var row = Array(0...b.count)
         for i in 0..<a.count {
             var previous = row[0]

@@ -35,7 +35,13 @@ package protocol Attacker: Sendable {
     var variant: Variant { get }
     /// Whether a seed and a view make a difference.
     var usesRandomness: Bool { get }
+    /// What the attack attacks, and its outcome is judged by: the network itself, or a defended one.
+    func target(_ classifier: any Classifier) -> any Classifier
     func run(_ block: AttackBlock, on classifier: any Classifier) throws(LogitError) -> AttackedBlock
+}
+
+extension Attacker {
+    package func target(_ classifier: any Classifier) -> any Classifier { classifier }
 }
 
 /// Which label an attack pushes away from.
@@ -46,6 +52,11 @@ package struct AttackChoice: Sendable {
     package let variant: Variant
     /// Nil: clean.
     package let attacker: (any Attacker)?
+
+    package init(variant: Variant, attacker: (any Attacker)?) {
+        self.variant = variant
+        self.attacker = attacker
+    }
 
     package var usesRandomness: Bool { attacker?.usesRandomness ?? false }
 }

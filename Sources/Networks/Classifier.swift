@@ -1,3 +1,4 @@
+import Glibc
 import Logits
 import Torch
 
@@ -22,13 +23,28 @@ package enum Loss: Sendable {
     case crossEntropy(labels: [Int32])
     /// vᵀ z for a cotangent v (count × classCount): one vector-Jacobian product an image.
     case cotangent([Float])
+
+    /// d loss / d logits: for the cross-entropies the softmax less one at the label, in double.
+    package func cotangent(logits: [Float], classCount: Int) -> [Float] {
+        guard case .crossEntropy(let labels) = self else {
+            if case .cotangent(let given) = self { return given }
+            return []
+        }
+        return labels.enumerated().flatMap { row, label in
+            let z = logits[row * classCount..<(row + 1) * classCount]
+            let top = Double(z.max() ?? 0)
+            let powers = z.map { exp(Double($0) - top) }
+            let sum = powers.reduce(0, +)
+            return powers.enumerated().map { Float($1 / sum - ($0 == Int(label) ? 1 : 0)) }
+        }
+    }
 }
 
 /// What, beside the module itself, the bits of a result depend on.
 package struct NetworkIdentity: Sendable, Equatable {
     /// SHA-256 of the module file.
     package let digest: String
-    /// JSON: program, LibTorch, BLAS kernel, instruction set, intra-op threads, folding.
+    /// JSON: program, LibTorch, BLAS kernel, instruction set, intra-op threads, folding, GPU.
     package let softwareJSON: String
 
     package init(digest: String, softwareJSON: String) {
@@ -71,26 +87,33 @@ package final class TorchScriptClassifier: Classifier {
     /// - Parameters:
     ///   - fold: fold batch norm into convolutions; some gradient signs differ from the unfolded module's.
     ///   - channelsLast: the layout of parameters and images where LibTorch runs them; nil: as `prefersChannelsLast` says.
-    ///   - compiled: whether to compile the module where its operators allow.
+    ///   - compiled: whether to compile the module where its operators allow; on a GPU LibTorch runs it always.
     package init(
         path: String, digest: String, shape: ImageShape, classCount: Int, mean: [Float]?, standardDeviation: [Float]?,
-        fold: Bool, channelsLast: Bool? = nil, compiled: Bool = true
+        fold: Bool, channelsLast: Bool? = nil, compiled: Bool = true, device: Device = .cpu
     ) throws(LogitError) {
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: 1)
+        try library.check(device)
         let channelsLast = channelsLast ?? prefersChannelsLast(shape)
         module = try TorchModule(
             path: path,
             options: ModuleOptions(
-                fold: fold, channelsLast: channelsLast, normalisation: normalisation(mean, standardDeviation)))
+                device: device, fold: fold, channelsLast: channelsLast,
+                normalisation: normalisation(mean, standardDeviation)))
         inputShape = shape
         self.classCount = classCount
         let batch = BatchShape(count: 1, channels: shape.channels, height: shape.height, width: shape.width)
         engine = compiled ? module.compile(batch, classCount: classCount) : "libtorch: not asked to compile"
         let isCompiled = engine == "compiled"
         let software =
-            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"engine\":\"\(isCompiled ? "compiled" : "libtorch")\",\"fold\":\(fold),\"channels_last\":\(channelsLast && !isCompiled),\"torch\":\(library.description)}"
+            "{\"logitcorpus\":\"\(programVersion)\",\"format\":\"torchscript\",\"engine\":\"\(isCompiled ? "compiled" : "libtorch")\",\"fold\":\(fold),\"channels_last\":\(channelsLast && !isCompiled),\"torch\":\(library.description(on: device))}"
         identity = NetworkIdentity(digest: digest, softwareJSON: software)
+    }
+
+    /// Refuses a device that cannot be had here, before any work. The CPU always can.
+    package static func check(_ device: Device) throws(LogitError) {
+        if device != .cpu { try TorchLibrary.shared().check(device) }
     }
 
     package func logits(_ images: [Float], count: Int, into logits: inout [Float]) throws(LogitError) {

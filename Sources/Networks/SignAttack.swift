@@ -51,13 +51,15 @@ struct SignAttack: Attacker {
         name: "mim", summary: "Momentum iterative method: steps of epsilon/steps along the accumulated gradient",
         parameters: [
             epsilonParameter, stepsParameter,
+            .number("step-size", 0, in: 0...1, "the change of a value in one step; 0: epsilon/steps"),
             .number("decay", 1, in: 0...10, "how much of the accumulated gradient is kept"), .label,
         ]
     ) { variant, parameters in
-        let steps = parameters.whole("steps")
+        let (steps, given) = (parameters.whole("steps"), parameters.number("step-size"))
+        let stepSize = given > 0 ? given : parameters.number("epsilon") / Double(steps)
         return SignAttack(
             variant: variant, start: .image, direction: .momentum(decay: Float(parameters.number("decay"))),
-            epsilon: Float(parameters.number("epsilon")), stepSize: Float(parameters.number("epsilon") / Double(steps)),
+            epsilon: Float(parameters.number("epsilon")), stepSize: Float(stepSize),
             steps: steps, label: parameters.label)
     }
 

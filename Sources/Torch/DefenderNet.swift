@@ -14,6 +14,13 @@ package struct DefenderNetOptions: Sendable, Equatable {
     /// Coupled: added to the gradient of every parameter.
     package var weightDecay = 1e-4
     package var seed: UInt64 = 0
+    package var device = Device.cpu
+    /// On the CPU, train by the operators that a GPU runs rather than by our kernels: for tests.
+    package var usesOperators = false
+
+    fileprivate var cDevice: Int32 {
+        device == .cpu && usesOperators ? Int32(CTORCH_DEVICE_CPU_OPERATORS.rawValue) : device.c
+    }
 
     package init(classCount: Int) { self.classCount = classCount }
 }
@@ -29,8 +36,7 @@ package final class DefenderNet {
         var stored = ctorch_mlp_options(
             classes: Int64(options.classCount), hidden: Int64(options.hidden), layers: Int64(options.layers),
             dropout: options.dropout, learning_rate: options.learningRate, weight_decay: options.weightDecay,
-            beta1: 0.9,
-            beta2: 0.999, epsilon: 1e-8, seed: options.seed)
+            beta1: 0.9, beta2: 0.999, epsilon: 1e-8, seed: options.seed, device: options.cDevice)
         var result: OpaquePointer?
         try library.call {
             library.api.mlp_create(&stored, &result, $0)

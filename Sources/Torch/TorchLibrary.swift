@@ -47,8 +47,20 @@ package final class TorchLibrary: @unchecked Sendable {
         }
     }
 
-    /// JSON: library versions, BLAS kernel, instruction set, intra-op threads. What the last bits of a result depend on.
-    package var description: String { api.describe().map { String(cString: $0) } ?? "{}" }
+    /// Refuses a device that this LibTorch or this machine does not have, before anything is computed or written.
+    package func check(_ device: Device) throws(LogitError) {
+        try call {
+            api.device_check(device.c, $0)
+        } failing: { reason in
+            LogitError(.environment, "--device \(device.rawValue) cannot be used: \(reason); or leave out --device")
+        }
+    }
+
+    /// JSON: library versions, BLAS kernel, instruction set, intra-op threads, and the GPU where that is the device. What the
+    /// last bits of a result depend on.
+    package func description(on device: Device = .cpu) -> String {
+        api.describe(device.c).map { String(cString: $0) } ?? "{}"
+    }
 
     /// Runs a call of the table and turns its message into an error.
     func call(
@@ -68,5 +80,14 @@ package final class TorchLibrary: @unchecked Sendable {
         let path = String(decoding: buffer[..<length].map { UInt8(bitPattern: $0) }, as: UTF8.self)
         guard let slash = path.lastIndex(of: "/") else { return "." }
         return String(path[..<slash])
+    }
+}
+
+extension Device {
+    var c: Int32 {
+        switch self {
+        case .cpu: Int32(CTORCH_DEVICE_CPU.rawValue)
+        case .cuda: Int32(CTORCH_DEVICE_CUDA.rawValue)
+        }
     }
 }

@@ -3,6 +3,7 @@ import Logits
 
 /// Options of a loaded module.
 package struct ModuleOptions: Sendable, Equatable {
+    package var device: Device
     /// Fold batch norm into convolutions: a little faster, equal to float noise (which flips some gradient signs).
     package var fold: Bool
     /// Parameters and input in channels-last layout: faster for large images, equal to float noise.
@@ -20,7 +21,10 @@ package struct ModuleOptions: Sendable, Equatable {
         }
     }
 
-    package init(fold: Bool = true, channelsLast: Bool = true, normalisation: Normalisation? = nil) {
+    package init(
+        device: Device = .cpu, fold: Bool = true, channelsLast: Bool = true, normalisation: Normalisation? = nil
+    ) {
+        self.device = device
         self.fold = fold
         self.channelsLast = channelsLast
         self.normalisation = normalisation
@@ -48,7 +52,7 @@ package struct BatchShape: Sendable {
     package var valueCount: Int { count * channels * height * width }
 }
 
-/// A TorchScript classifier on the CPU. Images float32 NCHW in [0,1], logits float32 [count, classes].
+/// A TorchScript classifier. Images float32 NCHW in [0,1], logits float32 [count, classes].
 ///
 /// `@unchecked Sendable`: the handle is constant, and LibTorch allows calls of one frozen module from several threads.
 package final class TorchModule: @unchecked Sendable {
@@ -59,6 +63,7 @@ package final class TorchModule: @unchecked Sendable {
     package init(path: String, options: ModuleOptions) throws(LogitError) {
         let library = try TorchLibrary.shared()
         var stored = ctorch_module_options()
+        stored.device = options.device.c
         stored.fold = options.fold ? 1 : 0
         stored.channels_last = options.channelsLast ? 1 : 0
         if let normalisation = options.normalisation {
@@ -84,10 +89,11 @@ package final class TorchModule: @unchecked Sendable {
     deinit { library.api.module_free(handle) }
 
     /// Compiles the module for images of one size where its operators allow; then it runs two to three times as fast, and
-    /// its results are those of PyTorch's dense layout. To be called before the module is shared.
+    /// its results are those of PyTorch's dense layout. On the CPU only. To be called before the module is shared.
     /// - Returns: `compiled`, or `libtorch: REASON`.
     package func compile(_ shape: BatchShape, classCount: Int) -> String {
-        library.api.module_compile(handle, shape.c, Int64(classCount)).map { String(cString: $0) } ?? "libtorch: unknown"
+        library.api.module_compile(handle, shape.c, Int64(classCount)).map { String(cString: $0) }
+            ?? "libtorch: unknown"
     }
 
     /// Runs on one batch of zeros and returns the output's dimensions.

@@ -52,7 +52,7 @@ func printCalibration() throws {
     let two = Timing { inParallel(2) { _ in spin() } }.wall
     print("two busy threads do \(text(2 * one / two)) times the work of one")
     try TorchLibrary.shared().configure(intraOpThreads: 1)
-    print("LibTorch: \(try TorchLibrary.shared().description)")
+    print("LibTorch: \(try TorchLibrary.shared().description())")
 }
 
 /// The images and network that a measurement runs on.

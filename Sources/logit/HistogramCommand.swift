@@ -36,7 +36,7 @@ struct StatisticOptions: ParsableArguments {
         let chosen = try selection.map { try corpus.selection($0) }
         let snapshot = try at.map { try corpus.snapshot($0) }
         var found: [(name: String, byImage: [Int64: Double])] = []
-        for choice in try AttackList.choices(attack) {
+        for choice in try AttackList.choices(attack, in: corpus) {
             let values = try corpus.statistic(
                 statistic, split: split, network: network.name, attack: choice.variant.canonical, selection: chosen,
                 at: snapshot)

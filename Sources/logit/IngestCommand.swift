@@ -1,5 +1,6 @@
 import ArgumentParser
 import CorpusStore
+import Defence
 import Ingestion
 import Logits
 import Networks
@@ -10,6 +11,7 @@ import Shards
 extension Codec: ExpressibleByArgument {}
 extension LabelPolicy: ExpressibleByArgument {}
 extension ImagePrecision: ExpressibleByArgument {}
+extension Device: ExpressibleByArgument {}
 
 struct IngestCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -20,6 +22,8 @@ struct IngestCommand: ParsableCommand {
             --keep-images stores the image that the network was given, attacked or clean, beside each row (/perturbed): 8bit as
             torchvision's save_image writes it, or float, exact. Attacked rows then also get the outcome after rounding to 8
             bits (/status_8bit), which --status-8bit stores alone.
+            --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md); rows are
+            the same on the same kind of GPU, and differ from the CPU's in last bits. It is untested on a GPU so far.
             --through attacks a defended network, defender after network; the rows keep the network's own logits.
             An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
             parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
@@ -40,7 +44,8 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Attack through this defender: gradients, stopping and outcome are those of the network behind it.")
     var through: String?
     @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
-    @Option(help: "Threads that compute; the default is one a core.") var workers: Int?
+    @Option(help: "Where the network runs: cpu or cuda.") var device = Device.cpu
+    @Option(help: "Threads that compute; the default is one a core, and one with --device cuda.") var workers: Int?
     @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
     @Option(help: "Images computed at once, instead of the network's own block size.") var block: Int?
     @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
@@ -48,14 +53,32 @@ struct IngestCommand: ParsableCommand {
     var status8bit = false
     @OptionGroup var output: OutputOptions
 
+    /// The attacks with their defenders opened.
+    private func attacks(
+        _ choices: [AttackChoice], _ network: NetworkDescriptor, _ corpus: Corpus
+    ) throws(LogitError) -> [AttackChoice] {
+        var opened: [AttackChoice] = []
+        for var choice in choices {
+            if let through, !choice.variant.isClean {
+                choice = try Through.choice(choice, through: through, in: corpus)
+            }
+            opened.append(try Through.opened(choice, network, in: corpus))
+        }
+        if through != nil, !choices.contains(where: { !$0.variant.isClean }) {
+            throw LogitError(.usage, "--through needs an attack; name one with --attack, for instance pgd")
+        }
+        return opened
+    }
+
     func run() throws {
         Interrupt.listen()
         let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing)
+        let chosen = try opened.network(network)
         var request = IngestRequest(
-            split: try opened.split(dataset: dataset, split: split), network: try opened.network(network),
-            attacks: choices,
-            workerCount: workers ?? usableCoreCount())
+            split: try opened.split(dataset: dataset, split: split), network: chosen,
+            attacks: try attacks(choices, chosen, opened),
+            workerCount: workers ?? (device == .cpu ? usableCoreCount() : 1))
         request.limit = limit
         request.perClass = perClass
         request.seed = seed
@@ -65,6 +88,7 @@ struct IngestCommand: ParsableCommand {
         request.blockRows = block
         request.keepImages = keepImages
         request.status8bit = status8bit
+        request.device = device
         let progress = Progress("images", quiet: output.quiet)
         let report = try Ingest.run(request, into: opened) {
             progress.show($0.variant, done: $0.done, total: $0.total, computed: $0.computed)

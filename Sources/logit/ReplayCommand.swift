@@ -1,5 +1,6 @@
 import ArgumentParser
 import CorpusStore
+import Defence
 import Ingestion
 import Logits
 import Report
@@ -22,7 +23,10 @@ struct ReplayCommand: ParsableCommand {
 
     func run() throws {
         let file = try save.map { (path) throws(LogitError) in try ImageFile(path) }
-        let (report, image, shape) = try Replay.run(try Corpus(at: corpus, .reading), try RowName(row))
+        let opened = try Corpus(at: corpus, .reading)
+        let (report, image, shape) = try Replay.run(opened, try RowName(row)) {
+            (choice, network) throws(LogitError) in try Through.opened(choice, network, in: opened)
+        }
         try file?.write(image, shape)
         output.print(report, text: text(report))
         if let problem = report.problem { throw LogitError(.stale, "\(report.row): \(problem)") }

@@ -26,8 +26,8 @@ struct MixOptions: ParsableArguments {
     var invalid = TwinPolicy.skip
 
     /// Canonical names of the attacks, without clean.
-    func attacks() throws(LogitError) -> [String] {
-        try AttackList.choices(attack).map(\.variant.canonical).filter { $0 != "clean" }
+    func attacks(in corpus: Corpus) throws(LogitError) -> [String] {
+        try AttackList.choices(attack, in: corpus).map(\.variant.canonical).filter { $0 != "clean" }
     }
 }
 
@@ -74,7 +74,7 @@ struct Sample: ParsableCommand {
         let manifest = try opened.snapshot(mix.at)
         let sampler = try Sampler(
             corpusRoot: opened.root, manifest: manifest, dataset: split.dataset, split: split.split,
-            network: try opened.network(mix.network).name, attacks: try mix.attacks(),
+            network: try opened.network(mix.network).name, attacks: try mix.attacks(in: opened),
             selection: try mix.selection.map { try opened.selection($0) }, options: options)
         var result = Result()
         (result.images, result.unpaired, result.skipped) = (

@@ -14,6 +14,8 @@ struct Train: ParsableCommand {
         abstract: "Train a defender from stored logits; the options' defaults are the paper's.",
         discussion: """
             A checkpoint is kept after each epoch; --resume goes on from it, bit for bit.
+            --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md). It is
+            untested on a GPU so far.
             Example: logit train corpus g --network resnet20 --attack pgd --hidden 2000 --lr 1e-3
             """)
 
@@ -27,6 +29,7 @@ struct Train: ParsableCommand {
     @Option(help: "Adam's learning rate.") var lr = 5e-5
     @Option(help: "Added to the gradient: this times the parameter.") var weightDecay = 1e-4
     @Option(help: "Threads of the matrix products; the default is one a core.") var threads: Int?
+    @Option(help: "Where the defender trains: cpu or cuda.") var device = Device.cpu
     @Flag(help: "Go on from the last checkpoint.") var resume = false
     @OptionGroup var output: OutputOptions
 
@@ -45,9 +48,9 @@ struct Train: ParsableCommand {
         let trainer = try Trainer(
             opened, name: defender, manifest: try opened.snapshot(mix.at), split: split,
             network: try opened.network(mix.network),
-            attacks: try mix.attacks(), selection: try mix.selection.map { try opened.selection($0) },
+            attacks: try mix.attacks(in: opened), selection: try mix.selection.map { try opened.selection($0) },
             validation: others.first { $0.split == "test" } ?? others.first, options: options,
-            threads: threads ?? usableCoreCount(), resume: resume)
+            threads: threads ?? usableCoreCount(), device: device, resume: resume)
         let counts = trainer.imageCounts
         output.note(
             "training \(defender) on \(counts.used.grouped) images (\(counts.unpaired) without both rows, \(counts.skipped) others left out)"
@@ -119,7 +122,7 @@ struct Evaluate: ParsableCommand {
         let stored = try StoredDefender(opened, defender)
         let chosen = try opened.split(dataset: dataset ?? stored.descriptor.dataset, split: split, usual: "test")
         let attacks =
-            try attack.map { try AttackList.choices($0).map(\.variant.canonical) } ?? ["clean"]
+            try attack.map { try AttackList.choices($0, in: opened).map(\.variant.canonical) } ?? ["clean"]
             + stored.descriptor.attacks
         let result = try Evaluation.run(
             opened, manifest: try opened.snapshot(at), split: chosen,

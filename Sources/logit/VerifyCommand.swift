@@ -1,5 +1,6 @@
 import ArgumentParser
 import CorpusStore
+import Defence
 import Ingestion
 import Logits
 import Report
@@ -46,6 +47,9 @@ struct VerifyCommand: ParsableCommand {
             let progress = Progress("rows", quiet: output.quiet)
             let seed = seed ?? UInt64.random(in: 0..<1 << 32)
             result.recomputed = try Recompute.run(opened, count: recompute, seed: seed) {
+                (choice, network) throws(LogitError) in
+                try Through.opened(choice, network, in: opened)
+            } progress: {
                 progress.show("recompute", done: $0, total: $1)
             } shouldStop: {
                 Interrupt.isAsked

@@ -151,6 +151,23 @@ func badInput() throws {
     #expect(!status.contains("\"bad\""))
 }
 
+@Test("a device that is not one is a usage error; cuda without CUDA is a sentence, and nothing is staged or trained")
+func device() throws {
+    let folder = TemporaryFolder()
+    let corpus = try Fixtures.corpus(folder)
+    try Fixtures.ingest(corpus, limit: 40)
+    func files() throws -> Set<String> { Set(try FileManager.default.subpathsOfDirectory(atPath: corpus)) }
+    let before = try files()
+    for command in [["ingest", corpus, "--limit", "64"], ["train", corpus, "g", "--split", "test"]] {
+        expectSentence(try run(logit, command + ["--device", "tpu"]), status: 64, mentions: "tpu", "cuda")
+        expectSentence(
+            try run(logit, command + ["--device", "cuda"]), mentions: "--device cuda", "without CUDA",
+            "tools/torch-library", "leave out --device")
+    }
+    #expect(try files() == before)
+    #expect(try logit("ingest", corpus, "--limit", "64", "--device", "cpu", "--quiet").status == 0)
+}
+
 @Test("images kept by an ingest are there for replay, which makes a row again; verify makes some at random")
 func replay() throws {
     let folder = TemporaryFolder()

@@ -100,6 +100,18 @@ private func replace(_ old: String, by new: String, in path: String) throws {
     try data.write(to: URL(fileURLWithPath: path))
 }
 
+/// Writes a checkpoint with another descriptor, and the digest that goes with it.
+private func rewriteDescriptor(_ path: String, _ change: (String) -> String) throws {
+    let (tensors, notes) = try Safetensors.read(path)
+    let (text, step) = (change(try #require(notes["descriptor"])), try #require(notes["step"]))
+    let parts = try ["parameters", "first_moments", "second_moments"].map { try #require(tensors[$0]) }
+    var digest = Digest()
+    digest.add("\(step)\n\(text)")
+    for part in parts { part.values.withUnsafeBytes { digest.add($0) } }
+    let bytes = Safetensors.encode(parts, metadata: ["descriptor": text, "step": step, "digest": digest.hex()])
+    try Data(bytes).write(to: URL(fileURLWithPath: path))
+}
+
 @Test("a defender turns attacked rows back; invalid rows are left out and counted; a selection restricts")
 func recovers() throws {
     let store = try Synthetic()
@@ -158,6 +170,19 @@ func differences() throws {
     let more = try store.trainer(resume: true) { $0.epochs = 3 }
     try train(more)
     #expect(more.descriptor.epochsDone == 3 && more.descriptor.history.map(\.epoch) == [1, 2, 3])
+}
+
+@Test("a resume on another device than the checkpoint's is refused by name")
+func otherDevice() throws {
+    let store = try Synthetic()
+    try train(try store.trainer())
+    let software = try store.trainer(resume: true).descriptor.software
+    try rewriteDescriptor(store.checkpoint()) {
+        $0.replacingOccurrences(of: #"{\"libtorch\""#, with: #"{\"device\":\"cuda\",\"gpu\":\"NVIDIA X\",\"libtorch\""#)
+    }
+    let error = #expect(throws: LogitError.self) { try store.trainer(resume: true) }
+    #expect(error?.code == .stale && error?.message.contains("--device cuda (NVIDIA X), not cpu") == true)
+    #expect(!software.contains("device"))
 }
 
 @Test("a checkpoint with another step or another history is not taken up", arguments: ["step", "epochs"])

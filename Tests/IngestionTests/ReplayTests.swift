@@ -164,8 +164,8 @@ func recomputed() throws {
     #expect(try recompute(path, 12, seed: 2).rows.map(\.row) != some.rows.map(\.row))
     let all = try recompute(path, 1000)
     #expect(Set(all.rows.map(\.row)).count == 99 && all.problems == [])
-    // Another block size is another arithmetic: for some rows it shows.
-    #expect(all.rows.contains { ($0.blockNoise ?? 0) > 0 })
+    // A compiled network computes an image the same in any block, but for its last matrix product.
+    #expect(all.rows.allSatisfy { ($0.blockNoise ?? 0) < 1e-3 })
     #expect(all.rows.allSatisfy { ($0.blockNoise ?? 1e9) < 1e9 })
 }
 

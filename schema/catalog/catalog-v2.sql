@@ -1,8 +1,13 @@
--- The catalogue of LogitCorpus, from version 1 to 2 (PRAGMA user_version = 2): kept images and 8-bit outcomes.
+-- The catalogue of LogitCorpus, from version 1 to 2 (PRAGMA user_version = 2): kept images, 8-bit outcomes,
+-- digests of attacks.
 
 ALTER TABLE unit_index ADD COLUMN kept_images TEXT;      -- `8bit` or `float`: /perturbed of the shard; NULL: none
 
 ALTER TABLE row_index ADD COLUMN status_8bit INTEGER;    -- codes as in status; NULL where the shard has none
+
+ALTER TABLE attack_index ADD COLUMN digest TEXT;         -- SHA-256 of NAME, U+001F, PARAMETERS; never NULL once opened for writing
+
+CREATE VIEW attacks AS SELECT canonical AS attack, name, parameters, digest FROM attack_index;
 
 DROP VIEW rows;
 

@@ -27,6 +27,9 @@ const std::set<std::string> linear_operators = {
 const std::set<std::string> moving_operators = {
     "aten::flatten", "aten::view", "aten::reshape", "aten::slice", "aten::select", "aten::pad", "aten::constant_pad_nd",
     "aten::squeeze", "aten::unsqueeze", "aten::permute", "aten::transpose", "aten::contiguous"};
+const std::set<std::string> heavy_operators = {
+    "aten::linear", "aten::matmul", "aten::bmm", "aten::baddbmm", "aten::addmm", "aten::mm", "aten::einsum", "aten::layer_norm",
+    "aten::scaled_dot_product_attention", "aten::_native_multi_head_attention"};
 // Operators that tell of a tensor's shape and kind only.
 const std::set<std::string> shape_operators = {
     "aten::size", "aten::dim", "aten::len", "aten::numel", "aten::is_floating_point", "prim::dtype", "prim::device",
@@ -62,12 +65,14 @@ class PlanBuilder {
         const auto name = kind(node);
         if (node->kind() == torch::jit::prim::Constant) {
             constants_[node->output()] = torch::jit::toIValue(node->output()).value();
+        } else if (name == "aten::warn") {
+            // Nothing to compute.
         } else if (node->kind() == torch::jit::prim::If) {
             choose(node);
         } else if (all_constant(node) || shape_operators.count(name)) {
             evaluate(node);
         } else if (!convolution(node, name) && !pad(node, name) && !batch_norm(node, name) && !bounds(node, name) && !sum(node, name) &&
-                   !concatenation(node, name) && !pooling(node, name) && !mean(node, name)) {
+                   !concatenation(node, name) && !pooling(node, name) && !mean(node, name) && !linear(node, name)) {
             operators(node, name);
         }
     }
@@ -282,12 +287,13 @@ class PlanBuilder {
         return true;
     }
 
-    // An operator that works in place: later readers of its input see its output. Only values that a convolution, a batch
-    // norm or a sum has made are known to share no memory with others.
+    // An operator that works in place: later readers of its input see its output. What only puts values into other
+    // places may share its memory with them.
     void overwrite(const Value *before, const Value *after, int maker) {
         for (const auto &step : plan_.steps_)
             if (step->output == maker) {
-                TORCH_CHECK(!dynamic_cast<Operators *>(step.get()), "an operator works in place on what may be a view");
+                const auto *chain = dynamic_cast<Operators *>(step.get());
+                TORCH_CHECK(!chain || !chain->may_be_view(), "an operator works in place on what may be a view");
             }
         TORCH_CHECK(maker != 0, "an operator works in place on the image");
         slots_[before] = slot(after);
@@ -360,11 +366,25 @@ class PlanBuilder {
         return true;
     }
 
+    bool linear(const Node *node, const std::string &name) {
+        if (name != "aten::linear") return false;
+        const auto weight = argument(node, 1), bias = argument(node, 2);
+        const auto *input = node->input(0);
+        if (!weight || !is_slot(input) || layout(input).dims.size() != 2) return false;
+        const Layout source = layout(input);
+        auto step = std::make_unique<Linear>(slot(input), new_slot(), source, weight->toTensor(), bias ? bias->toTensor() : at::Tensor());
+        const Layout result = step->layout();
+        add(node, std::move(step), result);
+        return true;
+    }
+
     // Everything else is LibTorch's.
     void operators(const Node *node, const std::string &name) {
-        TORCH_CHECK(name.back() != '_' && node->outputs().size() == 1 && node->maybeOperator(), "there is no step for ", name);
+        TORCH_CHECK(node->outputs().size() == 1 && node->maybeOperator(), "there is no step for ", name);
         TORCH_CHECK(node->output()->type()->kind() == c10::TypeKind::TensorType, "there is no step for ", name);
-        Operators::Call call{node->getOperation(), {}};
+        // Their forward pass, which an `Operators` step runs again for the gradient, is most of a transformer's work.
+        TORCH_CHECK(!heavy_operators.count(name), "LibTorch itself is faster at ", name);
+        Operators::Call call{name.back() == '_' ? out_of_place(node, name) : node->getOperation(), {}};
         std::vector<int> inputs;
         std::vector<Layout> sources;
         for (const auto *input : node->inputs()) {
@@ -384,7 +404,7 @@ class PlanBuilder {
         const bool fills = name.find("pad") != std::string::npos && filling && filling->isScalar() && filling->toScalar().toDouble() != 0;
         const bool moves = linear && !fills && moving_operators.count(name) != 0;
         const auto *source = inputs.size() == 1 && !plan_.steps_.empty() ? dynamic_cast<Operators *>(plan_.steps_.back().get()) : nullptr;
-        if (source && source->output == inputs[0] && readers_of(inputs[0], node)) {
+        if (name.back() != '_' && source && source->output == inputs[0] && readers_of(inputs[0], node)) {
             auto *chain = dynamic_cast<Operators *>(plan_.steps_.back().get());
             chain->append(std::move(call), linear, moves);
             plan_.layouts_.back() = chain->layout();
@@ -395,6 +415,20 @@ class PlanBuilder {
         step->append(std::move(call), linear, moves);
         const Layout result = step->layout();
         add(node, std::move(step), result);
+        if (name.back() == '_') overwrite(node->input(0), node->output(), inputs[0]);
+    }
+
+    // The operator that makes a new tensor of what this one changes in place.
+    static torch::jit::Operation out_of_place(const Node *node, const std::string &name) {
+        const auto symbol = c10::Symbol::fromQualString(name.substr(0, name.size() - 1));
+        const auto &schema = node->schema();
+        for (const auto &candidate : torch::jit::getAllOperatorsFor(symbol)) {
+            const auto &other = candidate->schema();
+            bool same = other.overload_name() == schema.overload_name() && other.arguments().size() == schema.arguments().size();
+            for (size_t i = 0; same && i < other.arguments().size(); i++) same = *other.arguments()[i].type() == *schema.arguments()[i].type();
+            if (same) return candidate->getOperation();
+        }
+        TORCH_CHECK(false, "there is no step for ", name);
     }
 
     // Whether `node` is the one reader of the value that the last step made.

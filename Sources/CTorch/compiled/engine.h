@@ -1,4 +1,4 @@
-// A network compiled for the CPU: its frozen graph as steps over small groups of images, which stay in the cache.
+// A network compiled for the CPU: its frozen graph as steps over groups of images.
 //
 // It computes what PyTorch computes with dense images, with the same oneDNN kernels, but keeps oneDNN's layout from one
 // convolution to the next, goes over the values between two of them once, and keeps one bit a value for the gradient.

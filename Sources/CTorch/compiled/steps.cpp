@@ -166,6 +166,30 @@ void SpatialMean::backward(Group &group, Values gradient) const {
     give(group, inputs[0], result, source_.floats());
 }
 
+Linear::Linear(int input, int output, const Layout &source, at::Tensor weight, at::Tensor bias)
+    : Step({input}, output), source_(source), result_(dense_layout({source.images(), weight.size(0)})),
+      weight_(std::move(weight)), bias_(std::move(bias)) {
+    TORCH_CHECK(weight_.dim() == 2 && weight_.size(1) == source.channels(), "a fully connected layer does not fit its input");
+}
+
+void Linear::forward(Group &group) const {
+    const at::AutoGradMode silent(false);
+    const Values result = make_values(result_.floats());
+    auto to = at::from_blob(result.get(), result_.dims, at::kFloat);
+    const auto from = at::from_blob(group.values[inputs[0]].get(), source_.dims, at::kFloat);
+    if (bias_.defined()) at::addmm_out(to, bias_, from, weight_.t());
+    else at::mm_out(to, from, weight_.t());
+    group.values[output] = result;
+}
+
+void Linear::backward(Group &group, Values gradient) const {
+    const at::AutoGradMode silent(false);
+    const Values result = make_values(source_.floats());
+    auto to = at::from_blob(result.get(), source_.dims, at::kFloat);
+    at::mm_out(to, at::from_blob(gradient.get(), result_.dims, at::kFloat), weight_);
+    give(group, inputs[0], result, source_.floats());
+}
+
 void Rearrangement::forward(Group &group) const {
     const Values result = make_values(result_.floats());
     const auto count = static_cast<int64_t>(places_.size());
@@ -221,6 +245,7 @@ void Operators::append(Call call, bool is_linear, bool moves) {
     calls_.push_back(std::move(call));
     is_linear_ = is_linear_ && is_linear;
     moves_ = moves_ && moves;
+    last_moves_ = moves;
     const at::AutoGradMode silent(false);
     std::vector<at::Tensor> inputs;
     for (const auto &layout : dense_) inputs.push_back(at::zeros(layout.dims));

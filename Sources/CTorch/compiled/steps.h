@@ -4,6 +4,7 @@
 #include "kernels.h"
 #include "layout.h"
 
+#include <ATen/core/Tensor.h>
 #include <ATen/core/ivalue.h>
 #include <ATen/core/stack.h>
 
@@ -151,6 +152,19 @@ class SpatialMean final : public Step {
     Layout source_, result_;
 };
 
+// A fully connected layer, by LibTorch's matrix products.
+class Linear final : public Step {
+  public:
+    Linear(int input, int output, const Layout &source, at::Tensor weight, at::Tensor bias);
+    const Layout &layout() const { return result_; }
+    void forward(Group &group) const override;
+    void backward(Group &group, Values gradient) const override;
+
+  private:
+    Layout source_, result_;
+    at::Tensor weight_, bias_;  // [out, in]; bias undefined: none
+};
+
 // Values in other places: slices, zero padding, shuffled channels. `places`: for each value of the result, padding of its
 // layout included, the place of the source's that it is, or -1 for a zero.
 class Rearrangement final : public Step {
@@ -179,6 +193,8 @@ class Operators final : public Step {
     // `moves`: the call only puts values into other places.
     void append(Call call, bool is_linear, bool moves);
     const Layout &layout() const { return result_; }
+    // Whether the result may share the memory of what the chain was given.
+    bool may_be_view() const { return last_moves_; }
     // The same as a rearrangement, where that is all it is.
     std::unique_ptr<Step> rearrangement() const;
     void forward(Group &group) const override;
@@ -191,7 +207,7 @@ class Operators final : public Step {
     std::vector<Layout> sources_, dense_;
     std::vector<Converter> to_dense_, from_dense_;
     std::vector<Call> calls_;
-    bool is_linear_ = true, moves_ = true;
+    bool is_linear_ = true, moves_ = true, last_moves_ = true;
     Layout result_;
 };
 

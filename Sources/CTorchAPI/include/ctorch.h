@@ -14,14 +14,22 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI_VERSION 2
+#define CTORCH_ABI_VERSION 3
 #define CTORCH_ERROR_BYTES 1024
 
 typedef struct ctorch_module ctorch_module;
 typedef struct ctorch_pass ctorch_pass;
 typedef struct ctorch_mlp ctorch_mlp;
 
+/* Where a module or defender computes. What goes in and out of every call lies in the CPU's memory all the same. */
+typedef enum {
+    CTORCH_DEVICE_CPU = 0,
+    CTORCH_DEVICE_CUDA = 1,          /* the first GPU that the process may use */
+    CTORCH_DEVICE_CPU_OPERATORS = 2, /* the CPU, but defenders train by the operators that a GPU runs: for tests */
+} ctorch_device;
+
 typedef struct {
+    int32_t device;        /* ctorch_device */
     int32_t fold;          /* freeze: fold batch norm into convolutions */
     int32_t channels_last; /* parameters and input of rank 4 in channels-last layout */
     int32_t normalise;     /* (x - mean) / deviation before the module */
@@ -44,6 +52,7 @@ typedef struct {
     double dropout;    /* probability of dropping, after ReLU, hidden layers only */
     double learning_rate, weight_decay, beta1, beta2, epsilon; /* Adam, weight decay in the gradient */
     uint64_t seed;
+    int32_t device; /* ctorch_device */
 } ctorch_mlp_options;
 
 typedef struct {
@@ -52,8 +61,11 @@ typedef struct {
     /* Process: before the first tensor. Tunes the allocator (no page faults for every activation) and fixes the
      * intra-op threads, BLAS threads included. May be called again to change the thread count. */
     int32_t (*configure)(int32_t intra_op_threads, char *error);
-    /* JSON object: libtorch, blas, blas_kernel, cpu_capability, threads. Valid until the next call. */
-    const char *(*describe)(void);
+    /* JSON object: libtorch, blas, blas_kernel, cpu_capability, mkldnn, intra_op_threads; of a GPU also device, gpu, cuda,
+     * cudnn. Valid until the next call. */
+    const char *(*describe)(int32_t device);
+    /* Fails where this LibTorch or this machine does not have the device. */
+    int32_t (*device_check)(int32_t device, char *error);
 
     /* Modules. Calls on one module from several threads are allowed. */
     int32_t (*module_load)(const char *path, const ctorch_module_options *options, ctorch_module **result, char *error);
