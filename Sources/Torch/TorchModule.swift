@@ -88,7 +88,7 @@ package final class TorchModule: @unchecked Sendable {
 
     deinit { library.api.module_free(handle) }
 
-    /// Compiles the module for images of one size where its operators allow; then it runs two to three times as fast, and
+    /// Compiles the module for images of one size where its operators allow; then it runs faster, and
     /// its results are those of PyTorch's dense layout. On the CPU only. To be called before the module is shared.
     /// - Returns: `compiled`, or `libtorch: REASON`.
     package func compile(_ shape: BatchShape, classCount: Int) -> String {
