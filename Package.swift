@@ -82,8 +82,9 @@ let package = Package(
 
         .executableTarget(
             name: "logit-bench",
-            dependencies: ["Logits", "Platform", "Torch", "Images", "Networks", "CorpusStore", "Ingestion", arguments],
-            swiftSettings: strict),
+            dependencies: [
+                "Logits", "Platform", "Torch", "Images", "Networks", "Shards", "CorpusStore", "Ingestion", arguments,
+            ], swiftSettings: strict),
 
         // Tests mirror the sources; TestSupport is theirs alone.
         .target(
