@@ -37,6 +37,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CShardLayout", dependencies: ["CHDF5"]),
         .target(name: "CAttackKernels"),
         .target(name: "CTorchAPI"),
         .target(
@@ -52,7 +53,7 @@ let package = Package(
         swift("Images", ["Logits", "Platform", "CImageCodecs"]),
 
         // Layer 2
-        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash"]),
         swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 

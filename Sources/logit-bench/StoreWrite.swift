@@ -43,19 +43,22 @@ struct StoreWriteBench: ParsableCommand {
     @Option(help: "corpus, shards or plain.") var what = What.corpus
     @Option(help: "raw or zstd.") var codec = "raw"
     @Option(help: "Rows a shard.") var unitRows = 4096
+    @Option(help: "Rows a chunk under zstd; the default is the format's.") var chunkRows: Int?
 
     func run() throws {
         guard let codec = Codec(rawValue: codec), classes >= 2, unitRows >= 1 else {
             throw ValidationError("a codec is raw or zstd; classes are at least 2, rows a shard at least 1")
         }
+        let encoding = ShardEncoding(codec: codec, chunkRows: chunkRows)
+        try encoding.check(classCount: classes)
         let bytes = try MappedFile(logits)
         let values = [Float](bytes.bytes.bindMemory(to: Float.self))
         guard values.count % classes == 0 else { throw ValidationError("\(logits) is no whole number of rows") }
         let timing: Timing
         switch what {
         case .plain: timing = try Timing { try writePlainly(values) }
-        case .shards: timing = try writeShards(values, codec)
-        case .corpus: timing = try writeCorpus(values, codec)
+        case .shards: timing = try writeShards(values, encoding)
+        case .corpus: timing = try writeCorpus(values, encoding)
         }
         try printJSON(StoreFigures(timing, rows: values.count / classes, bytes: try size(of: folder)))
     }
@@ -78,29 +81,36 @@ struct StoreWriteBench: ParsableCommand {
         try Files.sync(folder)
     }
 
-    private func writeShards(_ values: [Float], _ codec: Codec) throws -> Timing {
+    private func writeShards(_ values: [Float], _ encoding: ShardEncoding) throws -> Timing {
         let units = SyntheticCorpus(rows: values.count / classes, classes: classes, unitRows: unitRows)
         let tables = units.tables(values)
         return try Timing {
             for (key, table) in zip(units.keys, tables) {
                 var digest = Digest()
-                ContentDigest.visit(key, table, images: nil) { digest.add($0) }
+                let checksums = RowChecksums(table, images: nil, precision: .float32)
+                ContentDigest.visit(key, table, images: nil, precision: .float32, checksums: checksums) {
+                    digest.add($0)
+                }
                 let header = ShardHeader(
                     key: key, classCount: classes, blockRows: 32, contentDigest: digest.hex(), softwareJSON: "{}",
                     created: "2026-01-01T00:00:00Z")
-                try ShardWriter.write(table, header: header, codec: codec, to: "\(folder)/\(key.firstPosition).h5")
+                let path = "\(folder)/\(key.firstPosition).h5"
+                try ShardWriter.layOut(
+                    table, images: nil, header: header, encoding: encoding, rounding: nil, checksums: checksums,
+                    for: path
+                ).write(to: path)
             }
             try Files.sync(folder)
         }
     }
 
-    private func writeCorpus(_ values: [Float], _ codec: Codec) throws -> Timing {
+    private func writeCorpus(_ values: [Float], _ encoding: ShardEncoding) throws -> Timing {
         let units = SyntheticCorpus(rows: values.count / classes, classes: classes, unitRows: unitRows)
         let tables = units.tables(values)
         let corpus = try units.create(at: folder)
         return try Timing {
             for (key, table) in zip(units.keys, tables) {
-                try corpus.commit(table, images: nil, key: key, blockRows: 32, softwareJSON: "{}", codec: codec)
+                try corpus.commit(table, images: nil, key: key, blockRows: 32, softwareJSON: "{}", encoding: encoding)
             }
             try corpus.createSnapshot(message: "bench")
         }
