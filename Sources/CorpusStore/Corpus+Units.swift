@@ -28,22 +28,29 @@ extension Corpus {
     /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
     ///
     /// - Parameters:
-    ///   - table: the unit's rows in list order; `key.rowCount` of them.
+    ///   - computed: the unit's rows in list order; `key.rowCount` of them, with their logits as computed.
     ///   - images: one a row, or nil to keep none.
+    ///   - encoding: how the logits are stored; here they are rounded to its precision.
+    /// - Returns: what rounding did, unless the precision is exact.
+    /// - Throws: `badInput`, naming the row, where a logit is larger than the precision holds.
+    @discardableResult
     package func commit(
-        _ table: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec
-    ) throws(LogitError) {
+        _ computed: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String,
+        encoding: ShardEncoding
+    ) throws(LogitError) -> Rounding? {
         requireWriting()
-        precondition(table.count == key.rowCount, "a unit is committed whole")
+        precondition(computed.count == key.rowCount, "a unit is committed whole")
+        let (table, rounding) = try computed.rounded(to: encoding.precision)
         let header = ShardHeader(
             key: key, classCount: table.classCount, blockRows: blockRows,
-            contentDigest: Corpus.contentDigest(key, table, images),
+            contentDigest: Corpus.contentDigest(key, table, images, encoding.precision),
             softwareJSON: softwareJSON, created: timestamp())
         let relative = Layout.shard(key)
         let target = layout.absolute(relative)
         let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
         try Files.remove(staged)
-        try ShardWriter.write(table, images: images, header: header, codec: codec, to: staged)
+        try ShardWriter.write(
+            table, images: images, header: header, encoding: encoding, rounding: rounding, to: staged)
         try Files.makeDirectory(Files.parent(of: target))
         let digest = Digest.hex(try Files.read(staged))
         let size = try Files.size(staged)
@@ -55,12 +62,15 @@ extension Corpus {
                     fileDigest: digest, fileBytes: size, keptImages: images?.format.precision), table, header.created
             )
         ])
+        return rounding
     }
 
     /// SHA-256 over the unit key and every stored value.
-    static func contentDigest(_ key: UnitKey, _ table: RowTable, _ images: KeptImages?) -> String {
+    static func contentDigest(
+        _ key: UnitKey, _ table: RowTable, _ images: KeptImages?, _ precision: Precision
+    ) -> String {
         var digest = Digest()
-        ContentDigest.visit(key, table, images: images) { digest.add($0) }
+        ContentDigest.visit(key, table, images: images, precision: precision) { digest.add($0) }
         return digest.hex()
     }
 

@@ -42,7 +42,9 @@ struct Pipeline: Sendable {
     }
 
     /// - Parameter count: called with (rows, computed now) for every block, resumed ones included.
-    func run(_ count: (Int, Bool) -> Void) throws(LogitError) {
+    /// - Returns: what rounding did to each unit committed, unless it is stored exactly.
+    func run(_ count: (Int, Bool) -> Void) throws(LogitError) -> [Rounding] {
+        var roundings: [Rounding] = []
         let committed = try committedUnits()
         let todo = units.filter { !committed.contains($0.firstPosition) }
         for unit in todo { try Files.makeDirectory(folder(unit)) }
@@ -55,14 +57,17 @@ struct Pipeline: Sendable {
             waiting[unit.firstPosition] = left.count
             missing += left
         }
-        for unit in todo where waiting[unit.firstPosition] == 0 { try commit(unit) }
+        for unit in todo where waiting[unit.firstPosition] == 0 {
+            if let rounding = try commit(unit) { roundings.append(rounding) }
+        }
         try compute(missing) { (block) throws(LogitError) in
             count(block.count, true)
             let unit = unit(of: block)
             waiting[unit.firstPosition, default: 0] -= 1
-            if waiting[unit.firstPosition] == 0 { try commit(unit) }
+            if waiting[unit.firstPosition] == 0, let rounding = try commit(unit) { roundings.append(rounding) }
         }
         try plan.remove(corpus.layout)
+        return roundings
     }
 
     /// Every unit but the list's last has the same size.
@@ -143,7 +148,8 @@ struct Pipeline: Sendable {
     }
 
     /// Puts a unit's staged blocks together as its shard and clears them away.
-    private func commit(_ unit: UnitKey) throws(LogitError) {
+    /// - Returns: what rounding did, unless the rows are stored exactly.
+    private func commit(_ unit: UnitKey) throws(LogitError) -> Rounding? {
         var whole: StagedBlock?
         for block in plan.blocks(of: unit) {
             guard let part = StagedBlock.read(path(block, of: unit)) else {
@@ -160,10 +166,11 @@ struct Pipeline: Sendable {
             }
         }
         guard let whole else { preconditionFailure("a unit without blocks") }
-        try corpus.commit(
+        let rounding = try corpus.commit(
             whole.table, images: whole.images, key: unit, blockRows: plan.blockRows,
-            softwareJSON: computation.classifier.identity.softwareJSON, codec: request.codec)
+            softwareJSON: computation.classifier.identity.softwareJSON, encoding: request.encoding)
         try Files.removeTree(folder(unit))
+        return rounding
     }
 
     /// Staged blocks of one unit, made by one kind of machine and library: another kind's are not mixed in, nor are blocks of
