@@ -94,7 +94,7 @@ package enum Compaction {
         report.shards = units.count
         var work: [ShardRewriting] = []
         for unit in units {
-            let present = try ShardReader.encoding(of: corpus.layout.absolute(unit.path))
+            let present = try ShardReader(path: corpus.layout.absolute(unit.path)).encoding
             guard let target = try request.target(present, unit) else { continue }
             work.append(ShardRewriting(unit: unit, target: target, layout: corpus.layout))
         }
@@ -194,7 +194,8 @@ extension Corpus {
         _ old: StoredUnit, with new: StoredUnit, _ table: RowTable, created: String
     ) throws(LogitError) {
         try catalog.write { db in
-            guard let id = try Int64.fetchOne(db, sql: "SELECT id FROM unit_index WHERE path = ?", arguments: [old.path])
+            guard
+                let id = try Int64.fetchOne(db, sql: "SELECT id FROM unit_index WHERE path = ?", arguments: [old.path])
             else { throw LogitError(.corrupt, "shard \(old.path) is no longer in the catalogue; run logit repair") }
             let every = "FROM snapshot_unit WHERE snapshot_id IN (SELECT id FROM snapshot_index) AND unit_id = ?"
             let snapshots = try Int64.fetchAll(db, sql: "SELECT snapshot_id \(every)", arguments: [id])

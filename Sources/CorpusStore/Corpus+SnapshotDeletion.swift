@@ -15,7 +15,8 @@ package struct SnapshotUses: Codable, Sendable, Equatable {
         func list(_ what: String, _ names: [String]) -> String? {
             names.isEmpty ? nil : "\(what) \(names.joined(separator: ", "))"
         }
-        return [list("defender", defenders), list("evaluation", evaluations)].compactMap { $0 }.joined(separator: " and ")
+        return [list("defender", defenders), list("evaluation", evaluations)].compactMap { $0 }.joined(
+            separator: " and ")
     }
 }
 
@@ -33,7 +34,8 @@ package struct SnapshotDeletion: Codable, Sendable {
 extension Corpus {
     package func uses(of id: String) throws(LogitError) -> SnapshotUses {
         var uses = SnapshotUses(
-            isHead: try headSnapshotID() == id, tags: try tags().filter { $0.snapshot == id }.map(\.name), defenders: [],
+            isHead: try headSnapshotID() == id, tags: try tags().filter { $0.snapshot == id }.map(\.name),
+            defenders: [],
             evaluations: [])
         for name in try defenderNames() {
             let record = try JSONFile.read(DefenderRecord.self, from: "\(layout.defenders)/\(name)/defender.json")
@@ -61,7 +63,8 @@ extension Corpus {
         let uses = try uses(of: id)
         let short = id.prefix(12)
         guard !uses.isHead else {
-            throw LogitError(.usage, "snapshot \(short) is the head, which cannot be deleted; it goes when a newer one is head")
+            throw LogitError(
+                .usage, "snapshot \(short) is the head, which cannot be deleted; it goes when a newer one is head")
         }
         guard uses.tags.isEmpty || withTags else {
             throw LogitError(

@@ -32,7 +32,8 @@ extension Corpus {
         let missing = snapshots.subtracting(known.snapshots).compactMap { try? manifest($0) }
         let contents = missing.isEmpty ? [] : Set(try units().map(\.contentDigest))
         // A snapshot with a shard that is not adopted yet waits until it is.
-        for snapshot in Corpus.inOrder(missing) where snapshot.shards.allSatisfy({ contents.contains($0.contentDigest) }) {
+        for snapshot in Corpus.inOrder(missing)
+        where snapshot.shards.allSatisfy({ contents.contains($0.contentDigest) }) {
             try catalog.write { db in try Corpus.index(snapshot, in: db) }
         }
         for id in known.snapshots.subtracting(snapshots) { try unindexSnapshot(id) }

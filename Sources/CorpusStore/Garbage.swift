@@ -77,7 +77,9 @@ package enum Garbage {
             }
             let present = corpus.layout.absolute(unit.path)
             guard Files.exists(present), try Files.size(present) == unit.fileBytes else {
-                kept.append(Kept(path: path, reason: "\(unit.path), which replaced it, is missing or damaged; run logit repair"))
+                kept.append(
+                    Kept(path: path, reason: "\(unit.path), which replaced it, is missing or damaged; run logit repair")
+                )
                 continue
             }
             leftovers.append(Item(path: path, bytes: try Files.size(corpus.layout.absolute(path))))
@@ -94,7 +96,9 @@ package enum Garbage {
             guard !Files.exists(layout.plan(name)), age("\(layout.staging)/\(name)") >= seconds else { continue }
             found.append(Item(path: "staging/\(name)", bytes: try bytes("\(layout.staging)/\(name)")))
         }
-        var folders = ["snapshots", "refs", "refs/tags", "selections", "datasets", "networks", "evaluations", "staging/plans"]
+        var folders = [
+            "snapshots", "refs", "refs/tags", "selections", "datasets", "networks", "evaluations", "staging/plans",
+        ]
         folders += try Files.list(layout.datasets).map { "datasets/\($0)" }
         for folder in folders where Files.isDirectory(layout.absolute(folder)) {
             for name in try Files.list(layout.absolute(folder)) where name.hasSuffix(".tmp") {

@@ -52,7 +52,8 @@ package final class ReadOnlyQuery {
         var status = sqlite3_open_v2(access.uri(path), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
         sqlite3_busy_timeout(opened, 10_000)
         if status == SQLITE_OK {
-            status = sqlite3_exec(opened, (access.preparation ?? "") + "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
+            status = sqlite3_exec(
+                opened, (access.preparation ?? "") + "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
         }
         guard status == SQLITE_OK, let opened else {
             let message = opened.map { String(cString: sqlite3_errmsg($0)) }

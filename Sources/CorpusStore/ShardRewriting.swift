@@ -33,7 +33,8 @@ struct ShardRewriting: Sendable {
         header.contentDigest = Corpus.contentDigest(unit.key, table, images, target.precision)
         guard isRounded || header.contentDigest == unit.contentDigest else {
             throw LogitError(
-                .corrupt, "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
+                .corrupt,
+                "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
         let staged = "\(layout.staging)/compact-\(Digest.hex(unit.path).prefix(16)).h5"
         try Files.remove(staged)
@@ -46,7 +47,9 @@ struct ShardRewriting: Sendable {
         else {
             try Files.remove(staged)
             throw LogitError(
-                .io, "the file that was to replace shard \(path) does not hold its rows, so the shard stays as it is; check the disk and the memory of this machine")
+                .io,
+                "the file that was to replace shard \(path) does not hold its rows, so the shard stays as it is; check the disk and the memory of this machine"
+            )
         }
         return Written(
             old: unit, new: new, table: stored, created: created, staged: staged, rounding: isRounded ? rounding : nil)

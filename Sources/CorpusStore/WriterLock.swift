@@ -57,7 +57,8 @@ enum WriterLock {
     static func take(_ layout: Layout, _ patience: Patience) throws(LogitError) -> FileLock {
         guard access(layout.root, W_OK) == 0 || (errno != EROFS && errno != EACCES) else {
             throw LogitError(
-                .io, "the corpus \(layout.root) is read-only, so nothing can be added; work on a copy that you may write")
+                .io,
+                "the corpus \(layout.root) is read-only, so nothing can be added; work on a copy that you may write")
         }
         let lock = try patience.lock(layout.lock, .exclusive) {
             "process \(holder(layout) ?? "unknown") writes the corpus \(layout.root)"

@@ -152,8 +152,8 @@ package final class ShardReader: @unchecked Sendable {
     private func isLargest(_ prediction: Int32, _ values: some Collection<Float>, _ arg: Int32) -> Bool {
         if prediction == arg { return true }
         guard !precision.isExact, prediction >= 0, arg >= 0, Int(prediction) < classCount else { return false }
-        let place = { values[values.index(values.startIndex, offsetBy: Int($0))] }
-        return place(prediction) == place(arg)
+        func value(_ place: Int32) -> Float { values[values.index(values.startIndex, offsetBy: Int(place))] }
+        return value(prediction) == value(arg)
     }
 
     /// Rows as float32, checked.
