@@ -22,6 +22,10 @@ extension Corpus {
             throw LogitError(
                 .usage, "the corpus \(root) has no rows yet, so there is nothing to snapshot; run logit ingest first")
         }
+        if let begun = try unfinishedSnapshot(tree: tree, parent: head) {
+            try Files.writeDurably(Array("\(begun)\n".utf8), to: layout.head)
+            return try manifest(begun)
+        }
         let created = timestamp()
         let id = Corpus.snapshotID(tree: tree, parent: head, message: message, created: created)
         let snapshot = SnapshotManifest(
@@ -30,6 +34,16 @@ extension Corpus {
         try Files.writeDurably(Array("\(id)\n".utf8), to: layout.head)
         try catalog.write { db in try Corpus.index(snapshot, in: db) }
         return snapshot
+    }
+
+    /// A snapshot of the same rows after the same parent, which was written when its maker died before it moved the head.
+    private func unfinishedSnapshot(tree: String, parent: String?) throws(LogitError) -> String? {
+        try catalog.read { db in
+            try String.fetchOne(
+                db,
+                sql: "SELECT snapshot FROM snapshot_index WHERE tree = ? AND parent IS ? ORDER BY created, snapshot",
+                arguments: [tree, parent])
+        }
     }
 
     /// Equal data, equal tree: a digest over the sorted unit keys and content digests, whatever the codec or order.
