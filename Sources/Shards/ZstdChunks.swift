@@ -102,7 +102,8 @@ private struct ThreadContext: Sendable {
     private let make: @Sendable () -> OpaquePointer?
 
     init(
-        make: @escaping @Sendable () -> OpaquePointer?, free: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void
+        make: @escaping @Sendable () -> OpaquePointer?,
+        free: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void
     ) {
         self.make = make
         var made = pthread_key_t()

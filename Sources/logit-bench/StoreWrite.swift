@@ -109,8 +109,11 @@ struct StoreWriteBench: ParsableCommand {
         let tables = units.tables(values)
         let corpus = try units.create(at: folder)
         return try Timing {
-            for (key, table) in zip(units.keys, tables) {
-                try corpus.commit(table, images: nil, key: key, blockRows: 32, softwareJSON: "{}", encoding: encoding)
+            try corpus.committing { (queue) throws(LogitError) in
+                for (key, table) in zip(units.keys, tables) {
+                    _ = try queue.add(
+                        table, images: nil, key: key, blockRows: 32, softwareJSON: "{}", encoding: encoding)
+                }
             }
             try corpus.createSnapshot(message: "bench")
         }
@@ -181,9 +184,7 @@ struct SyntheticCorpus {
             return RowTable(
                 classCount: classes, logits: part, ordinal: range.map(Int64.init), image: images[range].map(\.id),
                 label: images[range].map(\.label),
-                prediction: range.map { row in
-                    RowTable.cleanPrediction(values[row * classes..<(row + 1) * classes])
-                })
+                prediction: range.map { row in argMax(values[row * classes..<(row + 1) * classes]) })
         }
     }
 }
