@@ -139,7 +139,9 @@ package final class ShardReader: @unchecked Sendable {
     private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
         guard columns.label[row] >= 0, Int(columns.label[row]) < classCount else { return false }
         let prediction = columns.prediction[row]
-        guard let attack = columns.attack else { return isLargest(prediction, values, RowTable.cleanPrediction(values)) }
+        guard let attack = columns.attack else {
+            return isLargest(prediction, values, RowTable.cleanPrediction(values))
+        }
         guard isLargest(prediction, values, argMax(values)), let outcome = Outcome(rawValue: attack.status[row]) else {
             return false
         }
@@ -152,8 +154,8 @@ package final class ShardReader: @unchecked Sendable {
     private func isLargest(_ prediction: Int32, _ values: some Collection<Float>, _ arg: Int32) -> Bool {
         if prediction == arg { return true }
         guard !precision.isExact, prediction >= 0, arg >= 0, Int(prediction) < classCount else { return false }
-        let place = { values[values.index(values.startIndex, offsetBy: Int($0))] }
-        return place(prediction) == place(arg)
+        func value(_ place: Int32) -> Float { values[values.index(values.startIndex, offsetBy: Int(place))] }
+        return value(prediction) == value(arg)
     }
 
     /// Rows as float32, checked.
