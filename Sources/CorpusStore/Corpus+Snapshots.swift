@@ -11,6 +11,7 @@ extension Corpus {
     @discardableResult
     package func createSnapshot(message: String) throws(LogitError) -> SnapshotManifest {
         requireWriting()
+        try completeSnapshots()
         let shards = try units().map(\.entry)
         let tree = Corpus.treeID(shards)
         let head = try headSnapshotID()
@@ -50,10 +51,38 @@ extension Corpus {
                 snapshot.id, snapshot.tree, snapshot.parent, snapshot.message, snapshot.created,
                 snapshot.shards.reduce(0) { $0 + $1.key.rowCount },
             ])
-        let id = db.lastInsertedRowID
+        try list(snapshot, in: db)
+    }
+
+    /// Lists the committed shards of an indexed snapshot under it.
+    private static func list(_ snapshot: SnapshotManifest, in db: Database) throws {
         let insert = try db.makeStatement(
-            sql: "INSERT INTO snapshot_unit (snapshot_id, unit_id) SELECT ?, id FROM unit_index WHERE path = ?")
-        for shard in snapshot.shards { try insert.execute(arguments: [id, shard.path]) }
+            sql: """
+                INSERT OR IGNORE INTO snapshot_unit (snapshot_id, unit_id)
+                SELECT s.id, u.id FROM snapshot_index s JOIN unit_index u ON u.path = ? AND u.content_digest = ?
+                WHERE s.snapshot = ?
+                """)
+        for shard in snapshot.shards {
+            try insert.execute(arguments: [shard.path, shard.contentDigest, snapshot.id])
+        }
+    }
+
+    /// Lists shards that came back (adopted, or made again) under the snapshots that hold them.
+    func completeSnapshots() throws(LogitError) {
+        let incomplete = try catalog.read { db in
+            try String.fetchAll(
+                db,
+                sql: """
+                    SELECT s.snapshot FROM snapshot_index s WHERE s.row_count <> (
+                        SELECT coalesce(sum(u.row_count), 0) FROM snapshot_unit x JOIN unit_index u ON u.id = x.unit_id
+                        WHERE x.snapshot_id = s.id)
+                    """)
+        }
+        for id in incomplete {
+            // A manifest that is damaged or gone is named by verify.
+            guard let snapshot = try? manifest(id) else { continue }
+            try catalog.write { db in try Corpus.list(snapshot, in: db) }
+        }
     }
 
     /// Names a snapshot; a tag moves only if `replacing`.
@@ -71,11 +100,13 @@ extension Corpus {
             throw LogitError(.usage, "tag \(name) exists already; choose another name, or move it with --force")
         }
         try Files.writeDurably(Array("\(snapshot.id)\n".utf8), to: path)
-        try catalog.write { db in
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [name, snapshot.id])
-        }
+        try catalog.write { db in try Corpus.index((name, snapshot.id), in: db) }
         return snapshot
+    }
+
+    static func index(_ tag: (name: String, snapshot: String), in db: Database) throws {
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
     }
 
     // MARK: Reading

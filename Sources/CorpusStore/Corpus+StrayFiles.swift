@@ -33,11 +33,9 @@ extension Corpus {
         for snapshot in Corpus.inOrder(missing) where snapshot.shards.allSatisfy({ shards.contains($0.path) }) {
             try catalog.write { db in try Corpus.index(snapshot, in: db) }
         }
+        try completeSnapshots()
         for tag in try tags() where !known.tags.contains(tag.name) {
-            try catalog.write { db in
-                try db.execute(
-                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
-            }
+            try catalog.write { db in try Corpus.index(tag, in: db) }
         }
         for name in try jsonNames(layout.selections) where !known.selections.contains(name) {
             guard let selection = try? Manifests.readSelection(layout.selection(name)) else { continue }

@@ -12,13 +12,32 @@ package struct StoredUnit: Sendable {
     package let contentDigest: String
     package let fileDigest: String
     package let fileBytes: Int
+    /// What more the catalogue knows; a unit that a former version indexed lacks parts of it until `logit repair`.
+    package let details: ShardDetails
+    /// XXH3-128 of its rows in the catalogue, as they were indexed; nil where a former version indexed them.
+    let rowDigest: String?
+
     /// How images are kept beside the rows; nil where none are.
-    package let keptImages: ImagePrecision?
+    package var keptImages: ImagePrecision? { details.keptImages }
+
+    package init(
+        key: UnitKey, path: String, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int,
+        details: ShardDetails, rowDigest: String? = nil
+    ) {
+        self.key = key
+        self.path = path
+        self.classCount = classCount
+        self.contentDigest = contentDigest
+        self.fileDigest = fileDigest
+        self.fileBytes = fileBytes
+        self.details = details
+        self.rowDigest = rowDigest
+    }
 
     package var entry: ShardEntry {
         ShardEntry(
             path: path, key: key, classCount: classCount, contentDigest: contentDigest, fileDigest: fileDigest,
-            fileBytes: fileBytes)
+            fileBytes: fileBytes, details: details)
     }
 }
 
@@ -45,16 +64,15 @@ extension Corpus {
         try Files.remove(staged)
         try ShardWriter.write(table, images: images, header: header, codec: codec, to: staged)
         try Files.makeDirectory(Files.parent(of: target))
-        let digest = Digest.hex(try Files.read(staged))
-        let size = try Files.size(staged)
+        let file = try FileDigests(staged)
         try Files.renameDurably(staged, to: target)
-        try index([
-            (
-                StoredUnit(
-                    key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
-                    fileDigest: digest, fileBytes: size, keptImages: images?.format.precision), table, header.created
-            )
-        ])
+        let details = ShardDetails(
+            table, fileChecksum: file.checksum, codec: codec, blockRows: blockRows, keptImages: images?.format.precision
+        )
+        let unit = StoredUnit(
+            key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
+            fileDigest: file.digest, fileBytes: file.bytes, details: details)
+        try index([(unit, table, header.created)])
     }
 
     /// SHA-256 over the unit key and every stored value.
@@ -84,7 +102,7 @@ extension Corpus {
     /// images are read and checked one by one, and not returned.
     func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let path = layout.absolute(relative)
-        let bytes = try Files.read(path)
+        let file = try FileDigests(path)
         let reader = try ShardReader(path: path)
         try reader.verify()
         let table = try reader.table(0..<reader.rowCount)
@@ -101,9 +119,12 @@ extension Corpus {
                 .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
             )
         }
+        let details = ShardDetails(
+            table, fileChecksum: file.checksum, codec: reader.codec, blockRows: reader.header.blockRows,
+            keptImages: reader.imageFormat?.precision)
         let unit = StoredUnit(
             key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
-            fileDigest: Digest.hex(bytes), fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
+            fileDigest: file.digest, fileBytes: file.bytes, details: details)
         return (unit, table, reader.header.created)
     }
 
@@ -160,9 +181,22 @@ extension Corpus {
                 return StoredUnit(
                     key: key, path: row["path"], classCount: row["class_count"], contentDigest: row["content_digest"],
                     fileDigest: row["file_digest"], fileBytes: row["file_bytes"],
-                    // A catalogue of version 1 has no such column, and its shards no images.
-                    keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init))
+                    // A column that a catalogue of a former version does not have gives nil.
+                    details: ShardDetails(
+                        fileChecksum: row["file_checksum"], codec: row["codec"], precision: row["precision"],
+                        blockRows: row["block_rows"],
+                        keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init),
+                        hasStatus8bit: row["status_8bit"], ordinals: row["ordinals"]), rowDigest: row["row_digest"])
             }
         }
+    }
+}
+
+extension ShardDetails {
+    init(_ table: RowTable, fileChecksum: String, codec: Codec, blockRows: Int, keptImages: ImagePrecision?) {
+        self.init(
+            fileChecksum: fileChecksum, codec: codec.rawValue, precision: "float32", blockRows: blockRows,
+            keptImages: keptImages, hasStatus8bit: table.attack?.status8bit != nil,
+            ordinals: OrdinalRanges.text(table.ordinal))
     }
 }

@@ -26,6 +26,7 @@ package final class ReadOnlyQuery {
     package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
         throws(LogitError)
     {
+        if let snapshot { try corpus.requireWhole(snapshot) }
         var opened: OpaquePointer?
         let status = sqlite3_open_v2(
             Catalog.readingURI(corpus.layout.catalog), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)

@@ -106,10 +106,7 @@ package enum Repair {
             try corpus.catalog.write { db in try Corpus.index(snapshot, in: db) }
         }
         for tag in try corpus.tags() {
-            try corpus.catalog.write { db in
-                try db.execute(
-                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
-            }
+            try corpus.catalog.write { db in try Corpus.index(tag, in: db) }
             report.tags += 1
         }
         for name in try corpus.defenderNames() {

@@ -12,15 +12,20 @@ package struct ShardEntry: Codable, Sendable, Equatable {
     /// SHA-256 of the file's bytes.
     package var fileDigest: String
     package var fileBytes: Int
+    /// Absent in manifests of before.
+    package var details: ShardDetails
 
-    package init(path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int)
-    {
+    package init(
+        path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int,
+        details: ShardDetails = ShardDetails()
+    ) {
         self.path = path
         self.key = key
         self.classCount = classCount
         self.contentDigest = contentDigest
         self.fileDigest = fileDigest
         self.fileBytes = fileBytes
+        self.details = details
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -57,6 +62,7 @@ package struct ShardEntry: Codable, Sendable, Equatable {
         try fields.encode(contentDigest, forKey: .contentDigest)
         try fields.encode(fileDigest, forKey: .fileDigest)
         try fields.encode(fileBytes, forKey: .fileBytes)
+        try details.encode(to: encoder)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -81,6 +87,7 @@ package struct ShardEntry: Codable, Sendable, Equatable {
         contentDigest = try fields.decode(String.self, forKey: .contentDigest)
         fileDigest = try fields.decode(String.self, forKey: .fileDigest)
         fileBytes = try fields.decode(Int.self, forKey: .fileBytes)
+        details = try ShardDetails(from: decoder)
     }
 }
 
