@@ -18,9 +18,8 @@ extension Corpus {
                 .usage, "there is no statistic \"\(name)\"; there is \(Corpus.statistics.joined(separator: ", "))")
         }
         if let selection { try check(selection, split) }
-        if let snapshot { try requireWhole(snapshot) }
         let wanted = selection.map { Set($0.ordinals) }
-        let shards = snapshot.map { Set($0.shards.map(\.path)) }
+        let shards = try snapshot.map { (snapshot) throws(LogitError) in try indexedPaths(of: snapshot) }
         let found = try catalog.read { db in
             try Row.fetchAll(
                 db,

@@ -47,61 +47,63 @@ extension Corpus {
     /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
     ///
     /// - Parameters:
-    ///   - table: the unit's rows in list order; `key.rowCount` of them.
+    ///   - computed: the unit's rows in list order; `key.rowCount` of them, with their logits as computed.
     ///   - images: one a row, or nil to keep none.
+    ///   - encoding: how the logits are stored; here they are rounded to its precision.
+    /// - Returns: what rounding did, unless the precision is exact.
+    /// - Throws: `badInput`, naming the row, where a logit is larger than the precision holds.
+    @discardableResult
     package func commit(
-        _ table: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec
-    ) throws(LogitError) {
+        _ computed: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String,
+        encoding: ShardEncoding
+    ) throws(LogitError) -> Rounding? {
         requireWriting()
-        precondition(table.count == key.rowCount, "a unit is committed whole")
+        precondition(computed.count == key.rowCount, "a unit is committed whole")
+        let (table, rounding) = try computed.rounded(to: encoding.precision)
         let header = ShardHeader(
             key: key, classCount: table.classCount, blockRows: blockRows,
-            contentDigest: Corpus.contentDigest(key, table, images),
+            contentDigest: Corpus.contentDigest(key, table, images, encoding.precision),
             softwareJSON: softwareJSON, created: timestamp())
-        let relative = Layout.shard(key)
-        let target = layout.absolute(relative)
         let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
         try Files.remove(staged)
-        try ShardWriter.write(table, images: images, header: header, codec: codec, to: staged)
-        try Files.makeDirectory(Files.parent(of: target))
+        try ShardWriter.write(
+            table, images: images, header: header, encoding: encoding, rounding: rounding, to: staged)
         let file = try FileDigests(staged)
+        // A former file of the unit (from before `compact`) may lie at its place, held by a snapshot.
+        let place = Layout.shard(key)
+        let isFree = !Files.exists(layout.absolute(place))
+        let relative = isFree ? place : Layout.shard(key, fileDigest: file.digest)
+        let target = layout.absolute(relative)
+        try Files.makeDirectory(Files.parent(of: target))
         try Files.renameDurably(staged, to: target)
         let details = ShardDetails(
-            table, fileChecksum: file.checksum, codec: codec, blockRows: blockRows, keptImages: images?.format.precision
-        )
+            table, fileChecksum: file.checksum, encoding: encoding, blockRows: blockRows,
+            keptImages: images?.format.precision)
         let unit = StoredUnit(
             key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
             fileDigest: file.digest, fileBytes: file.bytes, details: details)
         try index([(unit, table, header.created)])
+        return rounding
     }
 
     /// SHA-256 over the unit key and every stored value.
-    static func contentDigest(_ key: UnitKey, _ table: RowTable, _ images: KeptImages?) -> String {
+    static func contentDigest(
+        _ key: UnitKey, _ table: RowTable, _ images: KeptImages?, _ precision: Precision
+    ) -> String {
         var digest = Digest()
-        ContentDigest.visit(key, table, images: images) { digest.add($0) }
+        ContentDigest.visit(key, table, images: images, precision: precision) { digest.add($0) }
         return digest.hex()
-    }
-
-    /// Shards that were renamed into place but not committed (the process died in between), or brought by other means,
-    /// are checked whole and committed by their unit key.
-    /// - Returns: how many were adopted.
-    package func adoptStrayShards() throws(LogitError) -> Int {
-        requireWriting()
-        let known = Set(try units().map(\.path))
-        var adopted = 0
-        for relative in try shardFiles() where !known.contains(relative) {
-            let (unit, table, created) = try readUnit(relative)
-            try index([(unit, table, created)])
-            adopted += 1
-        }
-        if adopted > 0 { try indexStrayFiles() }
-        return adopted
     }
 
     /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
     /// images are read and checked one by one, and not returned.
     func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        let path = layout.absolute(relative)
+        try Corpus.readShard(layout.absolute(relative), at: relative)
+    }
+
+    /// The same of a file anywhere.
+    /// - Parameter relative: where it is to belong; nil: its place as a file that `compact` wrote.
+    static func readShard(_ path: String, at relative: String?) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let file = try FileDigests(path)
         let reader = try ShardReader(path: path)
         try reader.verify()
@@ -114,16 +116,18 @@ extension Corpus {
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
-        guard Layout.shard(key) == relative else {
+        let compacted = Layout.shard(key, fileDigest: file.digest)
+        guard relative == nil || relative == Layout.shard(key) || relative == compacted else {
             throw LogitError(
                 .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
             )
         }
         let details = ShardDetails(
-            table, fileChecksum: file.checksum, codec: reader.codec, blockRows: reader.header.blockRows,
+            table, fileChecksum: file.checksum, encoding: reader.encoding, blockRows: reader.header.blockRows,
             keptImages: reader.imageFormat?.precision)
         let unit = StoredUnit(
-            key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
+            key: key, path: relative ?? compacted, classCount: reader.classCount,
+            contentDigest: reader.header.contentDigest,
             fileDigest: file.digest, fileBytes: file.bytes, details: details)
         return (unit, table, reader.header.created)
     }
@@ -155,7 +159,9 @@ extension Corpus {
     // MARK: Reading
 
     /// All committed units, by path.
-    package func units() throws(LogitError) -> [StoredUnit] {
+    package func units() throws(LogitError) -> [StoredUnit] { try Corpus.units(catalog) }
+
+    static func units(_ catalog: Catalog) throws(LogitError) -> [StoredUnit] {
         try catalog.read { db in
             try Row.fetchAll(
                 db,
@@ -193,10 +199,12 @@ extension Corpus {
 }
 
 extension ShardDetails {
-    init(_ table: RowTable, fileChecksum: String, codec: Codec, blockRows: Int, keptImages: ImagePrecision?) {
+    init(
+        _ table: RowTable, fileChecksum: String, encoding: ShardEncoding, blockRows: Int, keptImages: ImagePrecision?
+    ) {
         self.init(
-            fileChecksum: fileChecksum, codec: codec.rawValue, precision: "float32", blockRows: blockRows,
-            keptImages: keptImages, hasStatus8bit: table.attack?.status8bit != nil,
+            fileChecksum: fileChecksum, codec: encoding.codec.rawValue, precision: encoding.precision.description,
+            blockRows: blockRows, keptImages: keptImages, hasStatus8bit: table.attack?.status8bit != nil,
             ordinals: OrdinalRanges.text(table.ordinal))
     }
 }

@@ -15,7 +15,9 @@ package final class Corpus: Sendable {
     package let layout: Layout
     package let descriptor: CorpusDescriptor
     let catalog: Catalog
-    private let lock: WriterLock?
+    private let lock: FileLock?
+    /// Held by a reader for as long as it lives; nil for a writer, and where no lock can be had.
+    private let readersLock: FileLock?
 
     package var root: String { layout.root }
 
@@ -36,10 +38,12 @@ package final class Corpus: Sendable {
         _ = try Catalog.openForWriting(layout.catalog)
         let descriptor = CorpusDescriptor(
             formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
+        try Files.write([], to: layout.readers, sync: false)
         try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
     }
 
-    package init(at path: String, _ mode: Mode) throws(LogitError) {
+    /// - Parameter patience: how long a writer waits for another.
+    package init(at path: String, _ mode: Mode, patience: Patience = .none) throws(LogitError) {
         (layout, descriptor) = try Corpus.check(path)
         guard Files.exists(layout.catalog) else {
             throw LogitError(
@@ -48,20 +52,23 @@ package final class Corpus: Sendable {
         switch mode {
         case .reading:
             lock = nil
+            readersLock = try ReadersLock.share(layout)
             catalog = try Catalog.openForReading(layout.catalog)
         case .writing:
-            lock = try WriterLock(layout)
+            lock = try WriterLock.take(layout, patience)
+            readersLock = nil
             catalog = try Catalog.openForWriting(layout.catalog)
             try indexStrayFiles()
         }
     }
 
     /// For `repair`, which opens a catalogue of its own.
-    init(layout: Layout, descriptor: CorpusDescriptor, catalog: Catalog, lock: WriterLock) {
+    init(layout: Layout, descriptor: CorpusDescriptor, catalog: Catalog, lock: FileLock) {
         self.layout = layout
         self.descriptor = descriptor
         self.catalog = catalog
         self.lock = lock
+        readersLock = nil
     }
 
     /// The layout and descriptor of an existing corpus of a version that we know.

@@ -1,3 +1,4 @@
+import GRDB
 import GRDBSQLite
 import Logits
 import Platform
@@ -16,7 +17,9 @@ package final class ReadOnlyQuery {
         case blob([UInt8])
     }
 
+    private let path: String
     private let handle: OpaquePointer
+    private let access: CatalogAccess
     /// Asked every few thousand steps; true stops the query.
     private let shouldStop: @Sendable () -> Bool
 
@@ -26,18 +29,12 @@ package final class ReadOnlyQuery {
     package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
         throws(LogitError)
     {
-        if let snapshot { try corpus.requireWhole(snapshot) }
-        var opened: OpaquePointer?
-        let status = sqlite3_open_v2(
-            Catalog.readingURI(corpus.layout.catalog), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
-        guard status == SQLITE_OK, let opened else {
-            sqlite3_close_v2(opened)
-            throw LogitError(
-                .io, "cannot open \(corpus.layout.catalog) for reading; check its permissions or run logit repair")
+        if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
+        path = corpus.layout.catalog
+        (handle, access) = try Catalog.translating("open", path) { [path] in
+            try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
         }
-        handle = opened
         self.shouldStop = shouldStop
-        sqlite3_busy_timeout(handle, 10_000)
         try shadow(snapshot)
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
@@ -49,6 +46,23 @@ package final class ReadOnlyQuery {
     }
 
     deinit { sqlite3_close_v2(handle) }
+
+    /// A connection that has read once.
+    private static func open(_ path: String, _ access: CatalogAccess) throws -> OpaquePointer {
+        var opened: OpaquePointer?
+        var status = sqlite3_open_v2(access.uri(path), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
+        sqlite3_busy_timeout(opened, 10_000)
+        if status == SQLITE_OK {
+            status = sqlite3_exec(
+                opened, (access.preparation ?? "") + "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
+        }
+        guard status == SQLITE_OK, let opened else {
+            let message = opened.map { String(cString: sqlite3_errmsg($0)) }
+            sqlite3_close_v2(opened)
+            throw DatabaseError(resultCode: ResultCode(rawValue: status), message: message)
+        }
+        return opened
+    }
 
     /// Runs one statement; `row` gets each result row as it comes.
     /// - Returns: the column names.
@@ -66,8 +80,14 @@ package final class ReadOnlyQuery {
             throw LogitError(.usage, "the query holds more than one statement; give one SELECT at a time")
         }
         let names = (0..<sqlite3_column_count(statement)).map { String(cString: sqlite3_column_name(statement, $0)) }
+        var steps = 0
         while true {
             let step = sqlite3_step(statement)
+            steps += 1
+            if step != SQLITE_ROW || steps % 4096 == 0, step != SQLITE_INTERRUPT, access.isOutdated(path) {
+                throw LogitError(
+                    .busy, "a writer has begun to change the catalogue under this query; run the query again")
+            }
             if step == SQLITE_DONE { return names }
             guard step == SQLITE_ROW else { throw failure(step) }
             row(names, names.indices.map { value(statement, Int32($0)) })

@@ -6,6 +6,8 @@ struct UnitCheckPool {
     struct Result: Sendable {
         /// Nil for what is checked besides the units.
         let unit: StoredUnit?
+        /// Whether it is a file that only snapshots hold.
+        var isFormer = false
         let problems: [String]
     }
 
@@ -20,13 +22,18 @@ struct UnitCheckPool {
     }
 
     /// - Parameters:
+    ///   - former: files that only snapshots hold.
+    ///   - largestFirst: so that threads end together; else in the order given.
     ///   - besides: what one thread does first; a failure of it is a problem too.
     ///   - each: called on the caller's thread with each result as it comes; false ends the work after what is begun.
     func run(
-        _ units: [StoredUnit], besides: (@Sendable () throws(LogitError) -> [String])? = nil,
+        _ units: [StoredUnit], former: [StoredUnit] = [], largestFirst: Bool = true,
+        besides: (@Sendable () throws(LogitError) -> [String])? = nil,
         each: (Result) -> Bool
     ) throws(LogitError) {
-        let order = units.sorted { $0.fileBytes > $1.fileBytes }
+        var given = units.map { (unit: $0, isFormer: false) } + former.map { (unit: $0, isFormer: true) }
+        if largestFirst { given.sort { $0.unit.fileBytes > $1.unit.fileBytes } }
+        let order = given
         let tasks = BoundedQueue<Int>(capacity: order.count + 1)
         if besides != nil { tasks.push(-1) }
         order.indices.forEach { tasks.push($0) }
@@ -41,7 +48,9 @@ struct UnitCheckPool {
                     if task < 0, let besides {
                         results.push(Result(unit: nil, problems: UnitCheckPool.problems(besides)))
                     } else {
-                        results.push(Result(unit: order[task], problems: checker.problems(order[task])))
+                        let (unit, isFormer) = order[task]
+                        let problems = isFormer ? checker.problems(former: unit) : checker.problems(unit)
+                        results.push(Result(unit: unit, isFormer: isFormer, problems: problems))
                     }
                 }
             }
@@ -55,6 +64,8 @@ struct UnitCheckPool {
             }
         }
         workers.forEach { $0.join() }
+        results.close()
+        while let result = results.pop() { _ = each(result) }
     }
 
     private static func problems(_ body: () throws(LogitError) -> [String]) -> [String] {

@@ -29,9 +29,25 @@ final class UnitChecker {
         }
     }
 
+    /// Of a file that only snapshots hold: its bytes, and, deep, its rows.
+    func problems(former unit: StoredUnit) -> [String] {
+        do throws(LogitError) {
+            let isDeep = depth == .deep || (depth == .full && unit.details.fileChecksum == nil)
+            let problems = try byteProblems(unit, isDeep: isDeep)
+            return problems.isEmpty && isDeep ? ShardFaults.problems(corpus.layout.absolute(unit.path)) : problems
+        } catch {
+            return [error.message]
+        }
+    }
+
     // MARK: The file
 
     private func fileProblems(_ unit: StoredUnit, isDeep: Bool) throws(LogitError) -> [String] {
+        let problems = try byteProblems(unit, isDeep: isDeep)
+        return problems.isEmpty && isDeep ? try contentProblems(unit) : problems
+    }
+
+    private func byteProblems(_ unit: StoredUnit, isDeep: Bool) throws(LogitError) -> [String] {
         let path = corpus.layout.absolute(unit.path)
         guard Files.exists(path) else {
             return [
@@ -53,7 +69,7 @@ final class UnitChecker {
             let what = "shard \(path) has changed since it was written (its digest differs)"
             return rows.isEmpty ? ["\(what); its rows are whole; \(UnitChecker.remedy)"] : rows
         }
-        return isDeep ? try contentProblems(unit) : []
+        return []
     }
 
     /// Row checksums, content digest, the header, and the catalogue's rows from the decoded ones.

@@ -58,7 +58,8 @@ extension Verify {
         }
     }
 
-    /// Snapshots that are no longer whole, and names of snapshots that are not there.
+    /// Names of snapshots that are not there, and shards of snapshots that are no longer as these hold them. The files that the
+    /// catalogue does not show (`compact` has replaced them) are checked like the others, elsewhere.
     static func checkSnapshots(
         _ corpus: Corpus, _ units: [String: StoredUnit], _ report: inout Report
     ) throws(LogitError) {
@@ -67,9 +68,12 @@ extension Verify {
             do throws(LogitError) {
                 let snapshot = try corpus.manifest(id)
                 report.snapshots += 1
-                let lost = Corpus.missing(of: snapshot, among: units)
+                let lost = snapshot.shards.filter { shard in
+                    units[shard.path].map { $0.contentDigest != shard.contentDigest || $0.key != shard.key }
+                        ?? !Files.exists(corpus.layout.absolute(shard.path))
+                }
                 if !lost.isEmpty { report.problems.append(Corpus.describe(lost, of: snapshot)) }
-                for shard in snapshot.shards where otherwise.contains(shard.path) == false {
+                for shard in snapshot.shards where !otherwise.contains(shard.path) {
                     guard let unit = units[shard.path], isOtherwise(unit, shard) else { continue }
                     otherwise.insert(shard.path)
                     report.problems.append(
@@ -88,28 +92,40 @@ extension Verify {
             )
         }
     }
-}
 
-extension Verify {
     /// Whether a manifest and the catalogue tell different things of the same file.
     private static func isOtherwise(_ unit: StoredUnit, _ shard: ShardEntry) -> Bool {
         guard unit.fileDigest == shard.fileDigest, unit.rowDigest != nil, shard.details.fileChecksum != nil else {
             return false
         }
-        return unit.details != shard.details || unit.fileBytes != shard.fileBytes || unit.classCount != shard.classCount
+        return unit.details != shard.details || unit.fileBytes != shard.fileBytes
+            || unit.classCount != shard.classCount
+    }
+
+    /// Files that snapshots hold and the catalogue does not show, as far as they are there.
+    static func formerFiles(_ corpus: Corpus, _ units: [StoredUnit]) throws(LogitError) -> [StoredUnit] {
+        let shown = Set(units.map(\.path))
+        var former: [String: StoredUnit] = [:]
+        for id in try corpus.snapshotIDs() {
+            guard let snapshot = try? corpus.manifest(id) else { continue }
+            for shard in snapshot.shards
+            where !shown.contains(shard.path) && Files.exists(corpus.layout.absolute(shard.path)) {
+                former[shard.path] = StoredUnit(shard)
+            }
+        }
+        return former.values.sorted { $0.path < $1.path }
+    }
+}
+
+extension StoredUnit {
+    init(_ entry: ShardEntry) {
+        self.init(
+            key: entry.key, path: entry.path, classCount: entry.classCount, contentDigest: entry.contentDigest,
+            fileDigest: entry.fileDigest, fileBytes: entry.fileBytes, details: entry.details)
     }
 }
 
 extension Corpus {
-    /// The shards of a snapshot that are not committed with the rows that it holds: equal key, equal content digest. The
-    /// file may be another (made again, or compressed): its rows are the same bit for bit.
-    static func missing(of snapshot: SnapshotManifest, among units: [String: StoredUnit]) -> [ShardEntry] {
-        snapshot.shards.filter { shard in
-            guard let unit = units[shard.path] else { return true }
-            return unit.contentDigest != shard.contentDigest || unit.key != shard.key
-        }
-    }
-
     static func describe(_ lost: [ShardEntry], of snapshot: SnapshotManifest) -> String {
         let rows = lost.reduce(0) { $0 + $1.key.rowCount }
         let paths = lost.prefix(3).map(\.path).joined(separator: ", ") + (lost.count > 3 ? ", …" : "")
@@ -117,10 +133,21 @@ extension Corpus {
             "snapshot \(snapshot.id.prefix(12)) holds \(rows) rows in \(lost.count) shards that the corpus no longer has as they were (\(paths)); put back copies, or run logit repair and then logit ingest --repair"
     }
 
-    /// Refuses a snapshot that is not whole: a part of its rows is not its rows.
-    package func requireWhole(_ snapshot: SnapshotManifest) throws(LogitError) {
-        let units = Dictionary(uniqueKeysWithValues: try units().map { ($0.path, $0) })
-        let lost = Corpus.missing(of: snapshot, among: units)
-        guard lost.isEmpty else { throw LogitError(.corrupt, Corpus.describe(lost, of: snapshot)) }
+    /// The shards of the catalogue that hold the rows of a snapshot: equal content, whatever the file.
+    /// - Throws: `corrupt` where rows are lost, `stale` where `compact` has rounded some: a part of a snapshot is not its rows.
+    func indexedPaths(of snapshot: SnapshotManifest) throws(LogitError) -> Set<String> {
+        let units = try units()
+        let held = Dictionary(units.map { ($0.contentDigest, $0.path) }, uniquingKeysWith: { first, _ in first })
+        let lost = snapshot.shards.filter { held[$0.contentDigest] == nil }
+        guard lost.isEmpty else {
+            let keys = Set(units.map(\.key))
+            let gone = lost.filter { !keys.contains($0.key) }
+            guard gone.isEmpty else { throw LogitError(.corrupt, Corpus.describe(gone, of: snapshot)) }
+            throw LogitError(
+                .stale,
+                "the catalogue has \(snapshot.shards.count - lost.count) of the \(snapshot.shards.count) shards of snapshot \(snapshot.id.prefix(12)) as that snapshot holds them, since logit compact has rounded the others or they were made again by other software; sample, train and evaluate still read it with --at where its files are there, SQL only the rows of now"
+            )
+        }
+        return Set(snapshot.shards.compactMap { held[$0.contentDigest] })
     }
 }

@@ -38,9 +38,11 @@ package enum Verify {
         var done = 0
         progress(0, units.count)
         let pool = UnitCheckPool(corpus, depth, threads: threads ?? usableCoreCount())
-        try pool.run(units, besides: { () throws(LogitError) in try tableProblems(corpus, depth) }) { result in
+        let former = try formerFiles(corpus, units)
+        try pool.run(units, former: former, besides: { () throws(LogitError) in try tableProblems(corpus, depth) }) {
+            result in
             if !result.problems.isEmpty { found[result.unit?.path ?? ""] = result.problems }
-            guard let unit = result.unit else { return true }
+            guard let unit = result.unit, !result.isFormer else { return true }
             done += 1
             report.shards += 1
             report.rows += unit.key.rowCount
@@ -49,7 +51,7 @@ package enum Verify {
             return true
         }
         report.problems = found.sorted { $0.key < $1.key }.flatMap(\.value)
-        report.problems += try strayShards(corpus, units)
+        report.problems += try strayShards(corpus, units, former)
         try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
         return report
     }
@@ -72,9 +74,25 @@ package enum Verify {
         return problems
     }
 
-    private static func strayShards(_ corpus: Corpus, _ units: [StoredUnit]) throws(LogitError) -> [String] {
-        let known = Set(units.map(\.path))
-        return try corpus.shardFiles().filter { !known.contains($0) }.map {
+    /// Everything that `run` checks besides the shards.
+    static func besides(_ corpus: Corpus) throws(LogitError) -> [String] {
+        let units = try corpus.units()
+        var report = Report()
+        report.problems = try tableProblems(corpus, .deep)
+        report.problems += try strayShards(corpus, units, try formerFiles(corpus, units))
+        try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
+        return report.problems
+    }
+
+    /// Files that neither the catalogue nor a snapshot knows, but for leftovers of `compact`, which `gc` removes.
+    private static func strayShards(
+        _ corpus: Corpus, _ units: [StoredUnit], _ former: [StoredUnit]
+    ) throws(LogitError) -> [String] {
+        let known = Set((units + former).map(\.path))
+        let leftovers = Set(units.map { Layout.shard($0.key) })
+        return try corpus.shardFiles().filter {
+            !known.contains($0) && !leftovers.contains(Layout.unitPath($0))
+        }.map {
             "shard \(corpus.layout.absolute($0)) is not in the catalogue; the next logit ingest adopts it, or logit repair"
         }
     }

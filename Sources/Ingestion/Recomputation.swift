@@ -12,6 +12,7 @@ struct StoredBlock: Sendable {
     let rows: Range<Int>
     let table: RowTable
     let images: KeptImages?
+    let precision: Precision
 
     var ordinals: [Int] { table.ordinal.map(Int.init) }
 
@@ -30,6 +31,7 @@ struct StoredBlock: Sendable {
         table = try reader.table(rows)
         images = reader.imageFormat == nil ? nil : try reader.images(rows)
         header = reader.header
+        precision = reader.precision
         self.unit = unit
     }
 }
@@ -48,10 +50,12 @@ final class Recomputer {
     private var sources: [String: ImageSource] = [:]
     private var classifiers: [String: any Classifier] = [:]
     private let opening: AttackOpening
+    private let device: Device
 
-    init(_ corpus: Corpus, opening: @escaping AttackOpening) {
+    init(_ corpus: Corpus, opening: @escaping AttackOpening, device: Device = .cpu) {
         self.corpus = corpus
         self.opening = opening
+        self.device = device
     }
 
     /// Everything that makes rows like those of a unit.
@@ -91,7 +95,7 @@ final class Recomputer {
 
     private func classifier(_ network: NetworkDescriptor) throws(LogitError) -> any Classifier {
         if let known = classifiers[network.name] { return known }
-        let opened = try Ingest.openClassifier(network, corpus)
+        let opened = try Ingest.openClassifier(network, corpus, device: device)
         classifiers[network.name] = opened
         return opened
     }
@@ -106,10 +110,10 @@ final class Recomputer {
 
     /// The rows of some images, computed anew.
     /// - Parameters:
-    ///   - like: the stored rows: whether there is an 8-bit outcome.
+    ///   - like: the stored rows: whether there is an 8-bit outcome, and their precision, which the rows are rounded to.
     ///   - chunk: images computed at once; nil: all, as a block is.
     func rows(
-        _ ordinals: [Int], like table: RowTable, by computation: BlockComputation, chunk: Int? = nil
+        _ ordinals: [Int], like block: StoredBlock, by computation: BlockComputation, chunk: Int? = nil
     ) throws(LogitError) -> BlockComputation.Rows {
         precondition(!ordinals.isEmpty)
         guard ordinals.allSatisfy({ computation.source.listed.indices.contains($0) }) else {
@@ -120,7 +124,7 @@ final class Recomputer {
         for first in stride(from: 0, to: ordinals.count, by: step) {
             let part = ordinals[first..<min(first + step, ordinals.count)]
             let rows = try computation.rows(
-                part, images: try computation.source.block(part), status8bit: table.attack?.status8bit != nil)
+                part, images: try computation.source.block(part), status8bit: block.table.attack?.status8bit != nil)
             guard all != nil else {
                 all = rows
                 continue
@@ -128,7 +132,8 @@ final class Recomputer {
             all?.table.append(rows.table)
             all?.images += rows.images
         }
-        guard let all else { preconditionFailure("no rows") }
+        guard var all else { preconditionFailure("no rows") }
+        all.table = try all.table.rounded(to: block.precision).table
         return all
     }
 }

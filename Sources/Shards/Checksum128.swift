@@ -50,6 +50,12 @@ package final class Checksum128 {
         while true {
             let got = read(descriptor, buffer.baseAddress, buffer.count)
             if got < 0 && errno == EINTR { continue }
+            if got < 0 && errno == EIO {
+                throw LogitError(
+                    .corrupt,
+                    "\(path) cannot be read to its end (Input/output error): the disk fails; put back a copy on another one"
+                )
+            }
             guard got >= 0 else { throw Files.failure("read", path, errno: errno) }
             if got == 0 { return (checksum.hex(), total) }
             let piece = UnsafeRawBufferPointer(rebasing: buffer[..<got])
