@@ -21,13 +21,13 @@ package final class Corpus: Sendable {
 
     package var root: String { layout.root }
 
-    /// Makes a new, empty corpus. The folder must be absent or empty.
+    /// Makes a new, empty corpus. The folder must be absent, empty, or what an `init` that was cut short left.
     package static func create(at path: String) throws(LogitError) {
         if Files.exists(path) {
             guard Files.isDirectory(path) else {
                 throw LogitError(.usage, "\(path) exists and is not a folder; choose another name for the corpus")
             }
-            guard try Files.list(path).isEmpty else {
+            guard try isUnfinished(path) else {
                 let what = Files.exists("\(path)/corpus.json") ? "is a corpus already" : "is not empty"
                 throw LogitError(.usage, "\(path) \(what); choose another name for the new corpus")
             }
@@ -40,6 +40,18 @@ package final class Corpus: Sendable {
             formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
         try Files.write([], to: layout.readers, sync: false)
         try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
+    }
+
+    /// Whether a folder holds nothing but what `create` makes before `corpus.json`, its last file.
+    private static func isUnfinished(_ path: String) throws(LogitError) -> Bool {
+        let layout = Layout(root: path)
+        let descriptor = "corpus.json.", catalog = "catalog.sqlite"
+        for name in try Files.list(path) {
+            if name.hasPrefix(catalog) || (name.hasPrefix(descriptor) && name.hasSuffix(".tmp")) { continue }
+            let own = layout.folders.contains { $0 == "\(path)/\(name)" || $0.hasPrefix("\(path)/\(name)/") }
+            guard own, try !Files.holdsFiles("\(path)/\(name)") else { return false }
+        }
+        return true
     }
 
     /// - Parameter patience: how long a writer waits for another.

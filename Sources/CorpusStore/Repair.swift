@@ -147,5 +147,6 @@ package enum Repair {
         let target = "\(layout.damaged)/\(relative)"
         try Files.makeDirectory(Files.parent(of: target))
         try Files.renameDurably(layout.absolute(relative), to: target)
+        try Files.sync(Files.parent(of: layout.absolute(relative)))
     }
 }

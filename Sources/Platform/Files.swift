@@ -150,6 +150,19 @@ public enum Files {
         if rmdir(path) != 0 && errno != ENOENT { throw failure("remove", path, errno: errno) }
     }
 
+    /// fsyncs a folder and all folders below: makes durable what a process that died had named and not synced.
+    public static func syncFolders(_ path: String) throws(LogitError) {
+        for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
+        try sync(path)
+    }
+
+    /// Whether there is anything but folders at or below a path.
+    public static func holdsFiles(_ path: String) throws(LogitError) -> Bool {
+        guard isDirectory(path) else { return true }
+        for name in try list(path) where try holdsFiles("\(path)/\(name)") { return true }
+        return false
+    }
+
     /// Names in a folder, sorted bytewise, without `.` and `..`.
     public static func list(_ path: String) throws(LogitError) -> [String] {
         guard let folder = opendir(path) else { throw failure("list", path, errno: errno) }
