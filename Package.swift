@@ -38,6 +38,7 @@ let package = Package(
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
         .target(name: "CAttackKernels"),
+        .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
@@ -52,7 +53,7 @@ let package = Package(
         swift("Images", ["Logits", "Platform", "CImageCodecs"]),
 
         // Layer 2
-        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash", "CShardKernels"]),
         swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
