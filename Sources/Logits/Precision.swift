@@ -70,7 +70,7 @@ public enum Precision: Sendable, Hashable {
         guard pattern & 0x7F80_0000 != 0x7F80_0000 else { return value }
         let dropped = 23 - bits
         let odd = pattern >> dropped & 1
-        return Float(bitPattern: (pattern + (1 << (dropped - 1)) - 1 + odd) >> dropped << dropped)
+        return Float(bitPattern: (pattern + (1 << (dropped - 1)) - 1 + odd) & ~((1 << dropped) - 1))
     }
 }
 
