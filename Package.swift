@@ -83,7 +83,9 @@ let package = Package(
 
         .executableTarget(
             name: "logit-bench",
-            dependencies: ["Logits", "Platform", "Torch", "Images", "Networks", "CorpusStore", "Ingestion", arguments],
+            dependencies: [
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+            ],
             swiftSettings: strict),
 
         // Tests mirror the sources; TestSupport is theirs alone.

@@ -173,8 +173,9 @@ package final class BatchSequence {
                 for place in stride(from: thread, to: batches.count, by: threads) {
                     let result: Result<Batch, LogitError>
                     do throws(LogitError) {
-                        result = .success(try sampler.read(
-                            batches[place], order: order, epoch: epoch, scratch: scratch))
+                        result = .success(
+                            try sampler.read(
+                                batches[place], order: order, epoch: epoch, scratch: scratch))
                     } catch { result = .failure(error) }
                     guard queue.push(result), case .success = result else { break }
                 }

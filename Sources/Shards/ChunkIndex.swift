@@ -162,6 +162,7 @@ extension UnsafeRawBufferPointer {
     /// Whether the last four bytes are HDF5's checksum of those before them.
     fileprivate var endsInChecksum: Bool {
         guard count >= 4 else { return false }
-        return number(count - 4, 4) == UInt64(Superblock.lookup3(UnsafeRawBufferPointer(rebasing: self[..<(count - 4)])))
+        return number(count - 4, 4)
+            == UInt64(Superblock.lookup3(UnsafeRawBufferPointer(rebasing: self[..<(count - 4)])))
     }
 }

@@ -54,7 +54,8 @@ extension ShardReader {
     /// Asks the memory for a row that is read soon.
     func prefetch(row: Int) {
         switch logits {
-        case .contiguous(let file, let offset): shard_prefetch(file.bytes.baseAddress! + offset + row * rowBytes, rowBytes)
+        case .contiguous(let file, let offset):
+            shard_prefetch(file.bytes.baseAddress! + offset + row * rowBytes, rowBytes)
         case .chunked(let chunks, let chunkRows): chunks.prefetch(row / chunkRows)
         }
     }
