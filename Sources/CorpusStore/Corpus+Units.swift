@@ -74,26 +74,15 @@ extension Corpus {
         return digest.hex()
     }
 
-    /// Shards that were renamed into place but not committed (the process died in between), or brought by other means,
-    /// are checked whole and committed by their unit key.
-    /// - Returns: how many were adopted.
-    package func adoptStrayShards() throws(LogitError) -> Int {
-        requireWriting()
-        let known = Set(try units().map(\.path))
-        var adopted = 0
-        for relative in try shardFiles() where !known.contains(relative) {
-            let (unit, table, created) = try readUnit(relative)
-            try index([(unit, table, created)])
-            adopted += 1
-        }
-        if adopted > 0 { try indexStrayFiles() }
-        return adopted
-    }
-
     /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
     /// images are read and checked one by one, and not returned.
     func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        let path = layout.absolute(relative)
+        try Corpus.readShard(layout.absolute(relative), at: relative)
+    }
+
+    /// The same of a file anywhere.
+    /// - Parameter relative: where it is to belong; nil: its place as a file that `compact` wrote.
+    static func readShard(_ path: String, at relative: String?) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let bytes = try Files.read(path)
         let reader = try ShardReader(path: path)
         try reader.verify()
@@ -106,14 +95,17 @@ extension Corpus {
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
-        guard Layout.shard(key) == relative else {
+        let fileDigest = Digest.hex(bytes)
+        let compacted = Layout.shard(key, fileDigest: fileDigest)
+        guard relative == nil || relative == Layout.shard(key) || relative == compacted else {
             throw LogitError(
                 .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
             )
         }
         let unit = StoredUnit(
-            key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
-            fileDigest: Digest.hex(bytes), fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
+            key: key, path: relative ?? compacted, classCount: reader.classCount,
+            contentDigest: reader.header.contentDigest,
+            fileDigest: fileDigest, fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
         return (unit, table, reader.header.created)
     }
 

@@ -13,6 +13,8 @@ struct Pipeline: Sendable {
     let shouldStop: @Sendable () -> Bool
     /// The plan's units in list order.
     private let units: [UnitKey]
+    /// The folder of the plan's staged blocks.
+    private let staging: String
 
     init(
         plan: IngestPlan, computation: BlockComputation, corpus: Corpus, request: IngestRequest,
@@ -24,6 +26,7 @@ struct Pipeline: Sendable {
         self.request = request
         self.shouldStop = shouldStop
         units = plan.units
+        staging = plan.blocks(corpus.layout)
     }
 
     /// A decoded block on its way to a worker.
@@ -176,7 +179,7 @@ struct Pipeline: Sendable {
         let keeping = plan.keeping.map { "\u{1F}\($0.images?.rawValue ?? "")\u{1F}\($0.status8bit)" } ?? ""
         let software = computation.classifier.identity.softwareJSON
         let name = Digest.hex(unit.canonicalText + software + keeping).prefix(24)
-        return "\(corpus.layout.staging)/\(name)"
+        return "\(staging)/\(name)"
     }
 
     private func path(_ block: Range<Int>, of unit: UnitKey) -> String { "\(folder(unit))/\(block.lowerBound).block" }

@@ -61,6 +61,7 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
     @Flag(name: .customLong("status-8bit"), help: "Store the outcome after rounding attacked images to 8 bits.")
     var status8bit = false
+    @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
     /// The attacks with their defenders opened.
@@ -83,7 +84,7 @@ struct IngestCommand: ParsableCommand {
     func run() throws {
         Interrupt.listen()
         let choices = try AttackList.choices(attack, label: label)
-        let opened = try Corpus(at: corpus, .writing)
+        let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let chosen = try opened.network(network)
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: chosen,
