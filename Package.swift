@@ -39,6 +39,7 @@ let package = Package(
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
         .target(name: "CShardLayout", dependencies: ["CHDF5"]),
         .target(name: "CAttackKernels"),
+        .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
@@ -53,14 +54,14 @@ let package = Package(
         swift("Images", ["Logits", "Platform", "CImageCodecs"]),
 
         // Layer 2
-        swift("Shards", ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash"]),
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash", "CShardKernels"]),
         swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [.embedInCode("Resources/catalog-v1.sql"), .embedInCode("Resources/catalog-v2.sql")],
+            resources: (1...3).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
@@ -84,8 +85,9 @@ let package = Package(
         .executableTarget(
             name: "logit-bench",
             dependencies: [
-                "Logits", "Platform", "Torch", "Images", "Networks", "Shards", "CorpusStore", "Ingestion", arguments,
-            ], swiftSettings: strict),
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+            ],
+            swiftSettings: strict),
 
         // Tests mirror the sources; TestSupport is theirs alone.
         .target(

@@ -142,7 +142,7 @@ def verify(bench):
 
 def catalogue(bench):
     print("### Catalogue\n", flush=True)
-    print_output(bench, "catalogue")
+    print_output(bench, "catalog", bench.fresh("catalogue") + "/corpus")
 
 
 def print_output(bench, *words):

@@ -133,14 +133,12 @@ extension Corpus {
         let staged = staged(unit.key)
         try Files.remove(staged)
         let image = unit.image
-        let digest = Mutex("")
+        let digests = Mutex<FileDigests?>(nil)
         let failure = Mutex<LogitError?>(nil)
         inParallel(2) { part in
             if part == 0 {
-                var running = Digest()
-                image.visit { running.add($0) }
-                let hex = running.hex()
-                digest.withLock { $0 = hex }
+                let found = FileDigests(image)
+                digests.withLock { $0 = found }
             } else {
                 do throws(LogitError) {
                     try image.write(to: staged)
@@ -150,13 +148,20 @@ extension Corpus {
             }
         }
         if let failure = failure.withLock({ $0 }) { throw failure }
-        let relative = Layout.shard(unit.key)
+        guard let file = digests.withLock({ $0 }) else { preconditionFailure("both parts have ended") }
+        // A former file of the unit (from before `compact`) may lie at its place, held by a snapshot.
+        let place = Layout.shard(unit.key)
+        let isFree = !Files.exists(layout.absolute(place))
+        let relative = isFree ? place : Layout.shard(unit.key, fileDigest: file.digest)
         let target = layout.absolute(relative)
         try Files.makeDirectory(Files.parent(of: target))
         try Files.renameDurably(staged, to: target)
+        let details = ShardDetails(
+            unit.table, fileChecksum: file.checksum, encoding: unit.encoding, blockRows: unit.header.blockRows,
+            keptImages: unit.images?.format.precision)
         return StoredUnit(
             key: unit.key, path: relative, classCount: unit.table.classCount, contentDigest: unit.header.contentDigest,
-            fileDigest: digest.withLock { $0 }, fileBytes: image.byteCount, keptImages: unit.images?.format.precision)
+            fileDigest: file.digest, fileBytes: file.bytes, details: details)
     }
 
     private func staged(_ key: UnitKey) -> String {

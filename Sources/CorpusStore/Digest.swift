@@ -1,5 +1,6 @@
 import Crypto
 import Logits
+import Shards
 
 /// SHA-256 in lower-case hex, the only digest of corpus files and contents (row checksums are XXH3, see Shards).
 package struct Digest {
@@ -40,6 +41,41 @@ package struct Digest {
         }
         return String(decoding: text, as: UTF8.self)
     }
+}
+
+/// What a file's bytes are known by: both digests in one way over them.
+struct FileDigests {
+    /// SHA-256.
+    let digest: String
+    /// XXH3-128.
+    let checksum: String
+    let bytes: Int
+
+    init(_ path: String) throws(LogitError) {
+        var digest = Digest()
+        (checksum, bytes) = try Checksum128.file(path) { digest.add($0) }
+        self.digest = digest.hex()
+    }
+
+    /// Of a file that is not written yet.
+    init(_ image: ShardImage) {
+        var digest = Digest()
+        let checksum = Checksum128()
+        image.visit { piece in
+            // In pieces that are still in the processor's cache for the second of the two.
+            for first in stride(from: 0, to: piece.count, by: FileDigests.pieceBytes) {
+                let part = UnsafeRawBufferPointer(
+                    rebasing: piece[first..<min(first + FileDigests.pieceBytes, piece.count)])
+                digest.add(part)
+                checksum.add(part)
+            }
+        }
+        self.digest = digest.hex()
+        self.checksum = checksum.hex()
+        bytes = image.byteCount
+    }
+
+    private static let pieceBytes = 256 << 10
 }
 
 extension Variant {

@@ -30,23 +30,21 @@ struct StoreReadBench: ParsableCommand {
             try rows.compare(with: source.bytes.bindMemory(to: Float.self))
             found["\(threads)"] = try rows.timing(threads: threads, seconds: seconds)
         }
-        try printJSON(found)
+        try printLine(found)
     }
 }
 
 /// Shards as one table whose rows are drawn at random.
 private final class RandomRows: Sendable {
-    private struct Place { let shard: Int32, row: Int32 }
-
     private let readers: [ShardReader]
-    private let places: [Place]
+    private let places: [RowPlace]
     private let batch: Int
     private var classes: Int { readers[0].classCount }
 
     init(_ paths: [String], batch: Int) throws {
         readers = try paths.map { try ShardReader(path: $0) }
         places = readers.enumerated().flatMap { shard, reader in
-            (0..<reader.rowCount).map { Place(shard: Int32(shard), row: Int32($0)) }
+            (0..<reader.rowCount).map { RowPlace(shard: shard, row: $0) }
         }
         self.batch = batch
         guard places.count >= batch else { throw ValidationError("the corpus has fewer rows than a batch") }
@@ -79,10 +77,11 @@ private final class RandomRows: Sendable {
     private func read(_ order: [Int], until end: UInt64?) -> Int? {
         let output = UnsafeMutableBufferPointer<Float>.allocate(capacity: batch * classes)
         defer { output.deallocate() }
+        let scratch = RowScratch()
         var done = 0
         while true {
             for first in stride(from: 0, to: order.count - batch + 1, by: batch) {
-                guard gather(order[first..<first + batch], into: output) else { return nil }
+                guard gather(order[first..<first + batch], into: output, scratch) else { return nil }
                 done += batch
                 if let end, DispatchTime.now().uptimeNanoseconds >= end { return done }
             }
@@ -90,14 +89,11 @@ private final class RandomRows: Sendable {
         }
     }
 
-    private func gather(_ rows: ArraySlice<Int>, into output: UnsafeMutableBufferPointer<Float>) -> Bool {
+    private func gather(
+        _ rows: ArraySlice<Int>, into output: UnsafeMutableBufferPointer<Float>, _ scratch: RowScratch
+    ) -> Bool {
         do throws(LogitError) {
-            for (place, row) in zip(0..., rows) {
-                let source = places[row]
-                try readers[Int(source.shard)].copyLogits(
-                    row: Int(source.row),
-                    into: UnsafeMutableBufferPointer(rebasing: output[place * classes..<(place + 1) * classes]))
-            }
+            try RowGather.copy(rows.map { places[$0] }, of: readers, into: output, scratch: scratch)
             return true
         } catch {
             return false
@@ -110,7 +106,7 @@ private final class RandomRows: Sendable {
         defer { output.deallocate() }
         for first in stride(from: 0, to: places.count - batch + 1, by: max(batch, places.count / 16)) {
             let rows = Array(first..<first + batch)
-            guard gather(rows[...], into: output),
+            guard gather(rows[...], into: output, RowScratch()),
                 memcmp(output.baseAddress!, logits.baseAddress! + first * classes, batch * classes * 4) == 0
             else { throw ValidationError("the corpus gave other rows than were written") }
         }

@@ -19,7 +19,7 @@ struct StoreFigures: Codable {
     }
 }
 
-func printJSON(_ value: some Encodable) throws {
+func printLine(_ value: some Encodable) throws {
     print(String(decoding: try JSONEncoder().encode(value), as: UTF8.self))
 }
 
@@ -60,7 +60,7 @@ struct StoreWriteBench: ParsableCommand {
         case .shards: timing = try writeShards(values, encoding)
         case .corpus: timing = try writeCorpus(values, encoding)
         }
-        try printJSON(StoreFigures(timing, rows: values.count / classes, bytes: try size(of: folder)))
+        try printLine(StoreFigures(timing, rows: values.count / classes, bytes: try size(of: folder)))
     }
 
     /// The fastest that the file system takes these bytes: one file, pieces of 16 MiB, one fsync.
