@@ -60,7 +60,7 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [.embedInCode("Resources/catalog-v1.sql"), .embedInCode("Resources/catalog-v2.sql")],
+            resources: (1...3).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
