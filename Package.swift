@@ -97,7 +97,7 @@ let package = Package(
         tests("Logits", ["Logits"]),
         tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
-        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
+        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
