@@ -137,6 +137,12 @@ public enum Files {
         if unlink(path) != 0 && errno != ENOENT { throw failure("remove", path, errno: errno) }
     }
 
+    /// Removes a file and fsyncs its folder.
+    public static func removeDurably(_ path: String) throws(LogitError) {
+        try remove(path)
+        try sync(parent(of: path))
+    }
+
     /// Removes a folder and what is in it; a missing one is no error.
     public static func removeTree(_ path: String) throws(LogitError) {
         guard isDirectory(path) else { return try remove(path) }

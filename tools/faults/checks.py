@@ -20,8 +20,9 @@ class Baseline:
         self.prepared = os.path.join(workshop.folder, "prepared", name)
         os.makedirs(os.path.dirname(self.prepared), exist_ok=True)
         workshop.begin(self.prepared, scenario.prepare)
-        self.before = workshop.state(self.prepared)
         done = self.copy("done")
+        workshop.run_first(scenario, done)
+        self.before = workshop.state(done)
         status, _, errors = workshop.again(scenario, done)
         if status != 0:
             raise SystemExit(f"fault-injection: {scenario.name} fails without faults: {errors}")

@@ -23,6 +23,7 @@ class Scenario:
     arguments: list  # with CORPUS for the folder, IMAGES and CLASSES for what the workshop made
     prepare: Callable  # (workshop, folder): makes the corpus that the command starts from
     again: Callable = None  # (folder) -> arguments of the second try; the same where None
+    first: list = dataclasses.field(default_factory=list)  # commands before it, without faults; what they leave unsynced counts
     opens_torch: bool = False  # half a second a run
     refusal: str = "$^"  # what the second try may be told instead (status 64), where the first had its effect
     problems: str = "$^"  # what verify may say after a fault, beside stray shards
@@ -60,8 +61,16 @@ class Workshop:
         return [values.get(argument, argument) for argument in arguments]
 
     def again(self, scenario, folder):
-        arguments = scenario.again(folder) if scenario.again else scenario.arguments
-        return self.run(self.filled(arguments, folder))
+        return self.run(self.second(scenario, folder))
+
+    def second(self, scenario, folder):
+        return self.filled(scenario.again(folder) if scenario.again else scenario.arguments, folder)
+
+    def run_first(self, scenario, folder, log=None):
+        for arguments in scenario.first:
+            status, _, errors = self.run(self.filled(arguments, folder), folder, log)
+            if status != 0:
+                raise SystemExit(f"fault-injection: logit {' '.join(arguments)} failed: {errors}")
 
     def run(self, arguments, folder=None, log=None, fault=None):
         """(exit status, standard output, standard error); a signal is a negative status."""
@@ -152,6 +161,10 @@ class Workshop:
         self.begin(folder, Workshop.full)
         os.unlink(os.path.join(folder, "catalog.sqlite"))
 
+    def compacted(self, folder):
+        self.begin(folder, Workshop.full)
+        self.must(*self.filled(COMPACT, folder))
+
     def with_damage(self, folder):
         """A shard with a flipped byte, and a catalogue whose log was not folded in when its writer died."""
         self.begin(folder, Workshop.full)
@@ -172,6 +185,8 @@ def in_place(call):
 INGEST = ["ingest", "CORPUS", "--attack", ATTACKS, "--block", "8", "--workers", "1", "--quiet"]
 TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2", "--batch", "8",
          "--threads", "1", "--quiet"]
+COMPACT = ["compact", "CORPUS", "--codec", "zstd", "--workers", "1", "--quiet"]
+DELETE = ["snapshot", "delete", "CORPUS", "first", "--with-tags"]
 REPAIR = ["repair", "CORPUS", "--quiet"]
 
 
@@ -195,7 +210,10 @@ def all_scenarios():
         Scenario("select", ["select", "CORPUS", "chosen", "--correct-by", "residual", "--split", "train"], Workshop.full,
                  refusal="selection chosen exists already"),
         Scenario("repair", REPAIR, Workshop.without_catalogue, replaces_catalogue=True),
-        Scenario("repair, damaged", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
+        Scenario("repair of damage", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
                  last_problems="snapshot .* no longer has", replaces_catalogue=True),
+        Scenario("compact", COMPACT, Workshop.full),
+        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot"),
+        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE]),
         Scenario("train", TRAIN, Workshop.full, again=resumed, opens_torch=True, weight=0.5),
     ]
