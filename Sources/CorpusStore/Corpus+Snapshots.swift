@@ -41,7 +41,8 @@ extension Corpus {
     private func unheadedSnapshot(tree: String, parent: String?) throws(LogitError) -> SnapshotManifest? {
         let id = try catalog.read { db in
             try String.fetchOne(
-                db, sql: "SELECT snapshot FROM snapshot_index WHERE tree = ? AND parent IS ?",
+                db,
+                sql: "SELECT snapshot FROM snapshot_index WHERE tree = ? AND parent IS ? ORDER BY created, snapshot",
                 arguments: [tree, parent])
         }
         return try id.map { (id) throws(LogitError) in try manifest(id) }
