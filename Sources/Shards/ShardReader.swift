@@ -139,7 +139,9 @@ package final class ShardReader: @unchecked Sendable {
     private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
         guard columns.label[row] >= 0, Int(columns.label[row]) < classCount else { return false }
         let prediction = columns.prediction[row]
-        guard let attack = columns.attack else { return isLargest(prediction, values, RowTable.cleanPrediction(values)) }
+        guard let attack = columns.attack else {
+            return isLargest(prediction, values, RowTable.cleanPrediction(values))
+        }
         guard isLargest(prediction, values, argMax(values)), let outcome = Outcome(rawValue: attack.status[row]) else {
             return false
         }
