@@ -20,7 +20,6 @@ enum ZstdChunks {
 
     /// The stored bytes of a chunk of values of `valueBytes` bytes.
     static func encode(_ bytes: UnsafeRawBufferPointer, valueBytes: Int) -> [UInt8] {
-        let count = bytes.count / valueBytes
         shuffled(bytes, valueBytes).withUnsafeBytes { compress($0, planes: valueBytes, by: entropyCoding) }
     }
 
