@@ -20,12 +20,12 @@ ATTACKS = "clean,pgd:steps=2"
 @dataclasses.dataclass
 class Scenario:
     name: str
-    arguments: list  # with CORPUS for the folder, IMAGES and CLASSES for what the workshop made
+    arguments: list  # with CORPUS for the folder, OLDEST for its first snapshot, IMAGES, MANY and CLASSES for the workshop's
     prepare: Callable  # (workshop, folder): makes the corpus that the command starts from
     again: Callable = None  # (folder) -> arguments of the second try; the same where None
     first: list = dataclasses.field(default_factory=list)  # commands before it, without faults; what they leave unsynced counts
     opens_torch: bool = False  # half a second a run
-    refusal: str = "$^"  # what the second try may be told instead (status 64), where the first had its effect
+    refusal: str = "$^"  # what the second try may be told instead, where the first had its effect
     problems: str = "$^"  # what verify may say after a fault, beside stray shards
     last_problems: str = "$^"  # … and at the end
     replaces_catalogue: bool = False
@@ -40,7 +40,7 @@ class Workshop:
         self.library = os.path.join(folder, "libfaults.so")
         source = os.path.join(HERE, "faults.c")
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", self.library, source], check=True)
-        self.images, self.classes = os.path.join(folder, "images"), os.path.join(folder, "classes.txt")
+        self.images, self.many, self.classes = (os.path.join(folder, name) for name in ("images", "many", "classes.txt"))
         self.make_images()
 
     def make_images(self):
@@ -57,7 +57,9 @@ class Workshop:
             file.writelines(name + "\n" for name in names)
 
     def filled(self, arguments, folder):
-        values = {"CORPUS": folder, "IMAGES": self.images, "CLASSES": self.classes}
+        values = {"CORPUS": folder, "IMAGES": self.images, "MANY": self.many, "CLASSES": self.classes}
+        if "OLDEST" in arguments:
+            values["OLDEST"] = oldest_snapshot(folder)
         return [values.get(argument, argument) for argument in arguments]
 
     def again(self, scenario, folder):
@@ -147,6 +149,20 @@ class Workshop:
         self.must("ingest", folder, "--attack", ATTACKS, "--block", "8", "--quiet")
         self.must("select", folder, "right", "--correct-by", "residual", "--split", "train")
 
+    def two_units(self, folder):
+        """An ingest of more images than a shard has rows, which died before its first shard was in place."""
+        for path, _, files in os.walk(self.images):
+            for name in files:
+                target = os.path.join(self.many, os.path.basename(path))
+                os.makedirs(target, exist_ok=True)
+                for number in range(4104 // 24):
+                    os.link(os.path.join(path, name), os.path.join(target, f"{number}-{name}"))
+        self.begin(folder, Workshop.empty)
+        self.must("dataset", "add", folder, "shapes", "--images", self.many, "--split", "train", "--classes", self.classes,
+                  "--quiet")
+        self.must("network", "add", folder, "residual", "--module", NETWORK)
+        self.must_die(folder, UNITS, lambda calls: in_place(calls[-1]))
+
     def with_stray(self, folder):
         """An ingest that died between the rename of a shard and its transaction."""
         self.begin(folder, Workshop.half)
@@ -178,15 +194,25 @@ class Workshop:
             file.write(bytes([byte[0] ^ 1]))
 
 
+def oldest_snapshot(folder):
+    """The id of the snapshot without a parent; of none where it is gone."""
+    for name in os.listdir(os.path.join(folder, "snapshots")):
+        with open(os.path.join(folder, "snapshots", name)) as file:
+            if name.endswith(".json") and not json.load(file).get("parent"):
+                return name.removesuffix(".json")
+    return "0" * 64
+
+
 def in_place(call):
     return call.kind == "rename" and call.other.startswith("shards/")
 
 
 INGEST = ["ingest", "CORPUS", "--attack", ATTACKS, "--block", "8", "--workers", "1", "--quiet"]
+UNITS = ["ingest", "CORPUS", "--block", "512", "--workers", "1", "--quiet"]
 TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2", "--batch", "8",
          "--threads", "1", "--quiet"]
 COMPACT = ["compact", "CORPUS", "--codec", "zstd", "--workers", "1", "--quiet"]
-DELETE = ["snapshot", "delete", "CORPUS", "first", "--with-tags"]
+DELETE = ["snapshot", "delete", "CORPUS", "OLDEST", "--with-tags"]
 REPAIR = ["repair", "CORPUS", "--quiet"]
 
 
@@ -204,6 +230,7 @@ def all_scenarios():
                  refusal="is in the corpus already, with the same", opens_torch=True, weight=0.3),
         Scenario("ingest", INGEST, Workshop.half, opens_torch=True, weight=3),
         Scenario("adopt", INGEST, Workshop.with_stray, opens_torch=True),
+        Scenario("two units", UNITS, Workshop.two_units, opens_torch=True, weight=0.3),
         Scenario("snapshot", ["snapshot", "create", "CORPUS"], Workshop.without_snapshot),
         Scenario("tag", ["snapshot", "tag", "CORPUS", "second"], Workshop.full, refusal="tag second exists already"),
         Scenario("move tag", ["snapshot", "tag", "CORPUS", "first", "--force"], Workshop.full),
@@ -212,8 +239,8 @@ def all_scenarios():
         Scenario("repair", REPAIR, Workshop.without_catalogue, replaces_catalogue=True),
         Scenario("repair of damage", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
                  last_problems="snapshot .* no longer has", replaces_catalogue=True),
-        Scenario("compact", COMPACT, Workshop.full),
-        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot"),
-        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE]),
+        Scenario("compact", COMPACT, Workshop.full, last_problems="is not in the catalogue|no longer has as it was"),
+        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot", last_problems="is not in the catalogue|no longer has as it was"),
+        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE], last_problems="is not in the catalogue|no longer has as it was"),
         Scenario("train", TRAIN, Workshop.full, again=resumed, opens_torch=True, weight=0.5),
     ]
