@@ -39,6 +39,7 @@ package final class Corpus: Sendable {
         let descriptor = CorpusDescriptor(
             formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
         try Files.write([], to: layout.readers, sync: false)
+        try Files.syncFolders(layout.root)
         try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
     }
 

@@ -1,5 +1,5 @@
-"""What must hold of a corpus after a fault: nothing committed is lost or wrong, nothing half-done is visible, and the same
-command run again ends as if there had been no fault."""
+"""What must hold of a corpus after a fault: nothing committed is lost or wrong, nothing half-done is visible, and the
+same command run again ends as if there had been no fault."""
 
 import os
 import re
@@ -45,7 +45,7 @@ class Baseline:
             raise Violation(f"verify: {problems[0]}")
 
     def expect_consistent(self, folder, at_least=None):
-        """After a fault: all that was committed (and `at_least`) is there as it was, and of what is new only whole units."""
+        """All that was committed (and what `at_least` has) is there as it was, and of what is new only whole units."""
         state, missing = self.state_or_missing(folder)
         if missing:
             return

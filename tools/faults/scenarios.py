@@ -20,11 +20,10 @@ ATTACKS = "clean,pgd:steps=2"
 @dataclasses.dataclass
 class Scenario:
     name: str
-    arguments: list  # with CORPUS for the folder, OLDEST for its first snapshot, IMAGES, MANY and CLASSES for the workshop's
+    arguments: list  # CORPUS stands for the folder, OLDEST for its first snapshot, IMAGES, CLASSES for the workshop's
     prepare: Callable  # (workshop, folder): makes the corpus that the command starts from
     again: Callable = None  # (folder) -> arguments of the second try; the same where None
-    first: list = dataclasses.field(default_factory=list)  # commands before it, without faults; what they leave unsynced counts
-    opens_torch: bool = False  # half a second a run
+    first: list = dataclasses.field(default_factory=list)  # commands before it, without faults, in the same log
     refusal: str = "$^"  # what the second try may be told instead, where the first had its effect
     problems: str = "$^"  # what verify may say after a fault, beside stray shards
     last_problems: str = "$^"  # … and at the end
@@ -40,7 +39,7 @@ class Workshop:
         self.library = os.path.join(folder, "libfaults.so")
         source = os.path.join(HERE, "faults.c")
         subprocess.run(["cc", "-O2", "-shared", "-fPIC", "-o", self.library, source], check=True)
-        self.images, self.many, self.classes = (os.path.join(folder, name) for name in ("images", "many", "classes.txt"))
+        self.images, self.classes = os.path.join(folder, "images"), os.path.join(folder, "classes.txt")
         self.make_images()
 
     def make_images(self):
@@ -57,7 +56,7 @@ class Workshop:
             file.writelines(name + "\n" for name in names)
 
     def filled(self, arguments, folder):
-        values = {"CORPUS": folder, "IMAGES": self.images, "MANY": self.many, "CLASSES": self.classes}
+        values = {"CORPUS": folder, "IMAGES": self.images, "CLASSES": self.classes}
         if "OLDEST" in arguments:
             values["OLDEST"] = oldest_snapshot(folder)
         return [values.get(argument, argument) for argument in arguments]
@@ -134,8 +133,7 @@ class Workshop:
 
     def with_images(self, folder):
         self.begin(folder, Workshop.empty)
-        self.must("dataset", "add", folder, "shapes", "--images", self.images, "--split", "train", "--classes", self.classes,
-                  "--quiet")
+        self.must(*self.filled(ADD, folder))
 
     def half(self, folder):
         """Some images ingested, clean, with a snapshot and a tag."""
@@ -151,15 +149,15 @@ class Workshop:
 
     def two_units(self, folder):
         """An ingest of more images than a shard has rows, which died before its first shard was in place."""
+        many = os.path.join(self.folder, "many")
         for path, _, files in os.walk(self.images):
             for name in files:
-                target = os.path.join(self.many, os.path.basename(path))
+                target = os.path.join(many, os.path.basename(path))
                 os.makedirs(target, exist_ok=True)
                 for number in range(4104 // 24):
                     os.link(os.path.join(path, name), os.path.join(target, f"{number}-{name}"))
         self.begin(folder, Workshop.empty)
-        self.must("dataset", "add", folder, "shapes", "--images", self.many, "--split", "train", "--classes", self.classes,
-                  "--quiet")
+        self.must(*[many if argument == self.images else argument for argument in self.filled(ADD, folder)])
         self.must("network", "add", folder, "residual", "--module", NETWORK)
         self.must_die(folder, UNITS, lambda calls: in_place(calls[-1]))
 
@@ -180,6 +178,10 @@ class Workshop:
     def compacted(self, folder):
         self.begin(folder, Workshop.full)
         self.must(*self.filled(COMPACT, folder))
+
+    def compacted_without_catalogue(self, folder):
+        self.begin(folder, Workshop.compacted)
+        os.unlink(os.path.join(folder, "catalog.sqlite"))
 
     def with_damage(self, folder):
         """A shard with a flipped byte, and a catalogue whose log was not folded in when its writer died."""
@@ -207,10 +209,12 @@ def in_place(call):
     return call.kind == "rename" and call.other.startswith("shards/")
 
 
+ADD = ["dataset", "add", "CORPUS", "shapes", "--images", "IMAGES", "--split", "train", "--classes", "CLASSES",
+       "--quiet"]
 INGEST = ["ingest", "CORPUS", "--attack", ATTACKS, "--block", "8", "--workers", "1", "--quiet"]
 UNITS = ["ingest", "CORPUS", "--block", "512", "--workers", "1", "--quiet"]
-TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2", "--batch", "8",
-         "--threads", "1", "--quiet"]
+TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2",
+         "--batch", "8", "--threads", "1", "--quiet"]
 COMPACT = ["compact", "CORPUS", "--codec", "zstd", "--workers", "1", "--quiet"]
 DELETE = ["snapshot", "delete", "CORPUS", "OLDEST", "--with-tags"]
 REPAIR = ["repair", "CORPUS", "--quiet"]
@@ -224,23 +228,23 @@ def resumed(folder):
 def all_scenarios():
     return [
         Scenario("init", ["init", "CORPUS"], Workshop.nothing, refusal="is a corpus already"),
-        Scenario("dataset add", ["dataset", "add", "CORPUS", "shapes", "--images", "IMAGES", "--split", "train", "--classes",
-                                 "CLASSES", "--quiet"], Workshop.empty, refusal="already has a split"),
+        Scenario("dataset add", ADD, Workshop.empty, refusal="already has a split"),
         Scenario("network add", ["network", "add", "CORPUS", "residual", "--module", NETWORK], Workshop.with_images,
-                 refusal="is in the corpus already, with the same", opens_torch=True, weight=0.3),
-        Scenario("ingest", INGEST, Workshop.half, opens_torch=True, weight=3),
-        Scenario("adopt", INGEST, Workshop.with_stray, opens_torch=True),
-        Scenario("two units", UNITS, Workshop.two_units, opens_torch=True, weight=0.3),
+                 refusal="is in the corpus already, with the same", weight=0.3),
+        Scenario("ingest", INGEST, Workshop.half, weight=3),
+        Scenario("adopt", INGEST, Workshop.with_stray),
+        Scenario("two units", UNITS, Workshop.two_units, weight=0.3),
         Scenario("snapshot", ["snapshot", "create", "CORPUS"], Workshop.without_snapshot),
         Scenario("tag", ["snapshot", "tag", "CORPUS", "second"], Workshop.full, refusal="tag second exists already"),
         Scenario("move tag", ["snapshot", "tag", "CORPUS", "first", "--force"], Workshop.full),
-        Scenario("select", ["select", "CORPUS", "chosen", "--correct-by", "residual", "--split", "train"], Workshop.full,
-                 refusal="selection chosen exists already"),
+        Scenario("select", ["select", "CORPUS", "chosen", "--correct-by", "residual", "--split", "train"],
+                 Workshop.full, refusal="selection chosen exists already"),
         Scenario("repair", REPAIR, Workshop.without_catalogue, replaces_catalogue=True),
+        Scenario("repair of compacted", REPAIR, Workshop.compacted_without_catalogue, replaces_catalogue=True),
         Scenario("repair of damage", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
                  last_problems="snapshot .* no longer has", replaces_catalogue=True),
-        Scenario("compact", COMPACT, Workshop.full, last_problems="is not in the catalogue|no longer has as it was"),
-        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot", last_problems="is not in the catalogue|no longer has as it was"),
-        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE], last_problems="is not in the catalogue|no longer has as it was"),
-        Scenario("train", TRAIN, Workshop.full, again=resumed, opens_torch=True, weight=0.5),
+        Scenario("compact", COMPACT, Workshop.full),
+        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot"),
+        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE]),
+        Scenario("train", TRAIN, Workshop.full, again=resumed, weight=0.5),
     ]
