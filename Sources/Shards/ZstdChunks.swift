@@ -63,36 +63,6 @@ enum ZstdChunks {
         }
     }
 
-    /// Undoes `encode`; false where the bytes are no frame of exactly that size.
-    static func decode(
-        _ stored: UnsafeRawBufferPointer, valueBytes: Int, into values: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        withUnsafeTemporaryAllocation(byteCount: values.count, alignment: 16) { shuffled in
-            guard decompress(stored, into: shuffled) else { return false }
-            if valueBytes == 4 { unshuffle4(shuffled, values) } else { unshuffle2(shuffled, values) }
-            return true
-        }
-    }
-
-    private static func unshuffle4(_ planes: UnsafeMutableRawBufferPointer, _ values: UnsafeMutableRawBufferPointer) {
-        let count = values.count / 4
-        let p0 = UnsafeRawPointer(planes.baseAddress!).assumingMemoryBound(to: UInt8.self)
-        let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)
-        let words = values.bindMemory(to: UInt32.self)
-        for index in 0..<count {
-            words[index] =
-                UInt32(p0[index]) | UInt32(p1[index]) << 8 | UInt32(p2[index]) << 16 | UInt32(p3[index]) << 24
-        }
-    }
-
-    private static func unshuffle2(_ planes: UnsafeMutableRawBufferPointer, _ values: UnsafeMutableRawBufferPointer) {
-        let count = values.count / 2
-        let p0 = UnsafeRawPointer(planes.baseAddress!).assumingMemoryBound(to: UInt8.self)
-        let p1 = p0 + count
-        let words = values.bindMemory(to: UInt16.self)
-        for index in 0..<count { words[index] = UInt16(p0[index]) | UInt16(p1[index]) << 8 }
-    }
-
     /// Undoes `compress`; false where the bytes are no frame of exactly that size.
     static func decompress(_ stored: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
         ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(bytes.count)
