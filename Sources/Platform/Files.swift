@@ -161,8 +161,12 @@ public enum Files {
 
     /// fsyncs a folder and all folders below: makes durable what a process that died had named and not synced.
     public static func syncFolders(_ path: String) throws(LogitError) {
-        for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
-        try sync(path)
+        do throws(LogitError) {
+            for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
+            try sync(path)
+        } catch {
+            guard !exists(path) else { throw error }  // another process has removed it meanwhile
+        }
     }
 
     /// Whether there is anything but folders at or below a path.
