@@ -18,7 +18,7 @@ import Platform
 ///
 /// It is checked before HDF5 sees the file: a cut, grown, unfinished or older file is told apart in one clear sentence, and
 /// HDF5's readers of the formats without checksums are never reached.
-enum Superblock {
+package enum Superblock {
     static let byteCount = 48
     private static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -39,8 +39,9 @@ enum Superblock {
     /// The size of a file, after a look at its superblock.
     /// - Parameter damaged: makes the error from a reason.
     static func check(_ path: String, _ damaged: (String) -> LogitError) throws(LogitError) -> Int {
-        var descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        if descriptor < 0 && errno == EMFILE && raiseOpenFileLimit() { descriptor = open(path, O_RDONLY | O_CLOEXEC) }
+        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK  // a pipe is no shard, and nothing to wait for
+        var descriptor = open(path, flags)
+        if descriptor < 0 && errno == EMFILE && raiseOpenFileLimit() { descriptor = open(path, flags) }
         guard descriptor >= 0 else { throw Files.failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()
@@ -78,7 +79,7 @@ enum Superblock {
     }
 
     /// Bob Jenkins' `hashlittle` with an initial value of 0, which HDF5 puts behind all its metadata.
-    static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    package static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 {
         func rotated(_ value: UInt32, _ count: UInt32) -> UInt32 { value << count | value >> (32 - count) }
         var rest = bytes
         var a = 0xDEAD_BEEF &+ UInt32(truncatingIfNeeded: bytes.count)

@@ -9,7 +9,7 @@ private let allowed: [String: Set<String>] = [
     "Shards": ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"], "Networks": ["Logits", "Torch", "CAttackKernels"],
     "Analysis": ["Logits"],
     "CorpusStore": ["Logits", "Platform", "Shards", "GRDB", "GRDBSQLite", "Crypto"],
-    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"],
+    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Yams"],
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
     "Report": ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"],
