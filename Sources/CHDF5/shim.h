@@ -2,11 +2,13 @@
 
 /* Swift cannot import macros that call H5open() and read a global, or that cast: one function each. */
 static inline hid_t lc_native_float(void) { return H5T_NATIVE_FLOAT; }
+static inline hid_t lc_native_double(void) { return H5T_NATIVE_DOUBLE; }
 static inline hid_t lc_native_uint8(void) { return H5T_NATIVE_UINT8; }
 static inline hid_t lc_native_int32(void) { return H5T_NATIVE_INT32; }
 static inline hid_t lc_native_int64(void) { return H5T_NATIVE_INT64; }
 static inline hid_t lc_native_uint64(void) { return H5T_NATIVE_UINT64; }
 static inline hid_t lc_file_float(void) { return H5T_IEEE_F32LE; }
+static inline hid_t lc_file_double(void) { return H5T_IEEE_F64LE; }
 static inline hid_t lc_file_uint8(void) { return H5T_STD_U8LE; }
 static inline hid_t lc_file_int32(void) { return H5T_STD_I32LE; }
 static inline hid_t lc_file_int64(void) { return H5T_STD_I64LE; }

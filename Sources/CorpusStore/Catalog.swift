@@ -1,5 +1,6 @@
 import FoundationEssentials
 import GRDB
+import GRDBSQLite
 import Glibc
 import Logits
 import Platform
@@ -9,6 +10,9 @@ struct Catalog: Sendable {
     static var schemaVersion: Int { steps.count }
 
     let queue: DatabaseQueue
+    private let path: String
+    /// How a reader opened it; nil for a writer.
+    private let access: CatalogAccess?
 
     /// The texts of schema/catalog/catalog-vN.sql: each makes version N of the one before. A new catalogue goes through all.
     static var steps: [String] {
@@ -39,7 +43,11 @@ struct Catalog: Sendable {
         var configuration = Configuration()
         configuration.busyMode = .timeout(10)
         configuration.prepareDatabase { db in
-            try db.execute(sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;")
+            // The log stays when the last connection closes: readers then never take the file for one that nobody writes.
+            var keep: CInt = 1
+            sqlite3_file_control(db.sqliteConnection, nil, SQLITE_FCNTL_PERSIST_WAL, &keep)
+            try db.execute(
+                sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
         }
         return try translating("open", path) {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
@@ -50,7 +58,7 @@ struct Catalog: Sendable {
                 try digestAttacks(db)
                 try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             }
-            return try checked(Catalog(queue: queue), path)
+            return try checked(Catalog(queue: queue, path: path, access: nil), path)
         }
     }
 
@@ -66,33 +74,20 @@ struct Catalog: Sendable {
 
     /// Opens for reading beside a writer, or from a copy or a read-only file system.
     static func openForReading(_ path: String) throws(LogitError) -> Catalog {
-        var configuration = Configuration()
-        configuration.readonly = true
-        configuration.busyMode = .timeout(10)
-        return try translating("open", path) {
-            configuration.prepareDatabase { db in
-                let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
-                try db.execute(sql: shadows(ofVersion: version))
-            }
-            let queue = try DatabaseQueue(path: readingURI(path), configuration: configuration)
-            return try checked(Catalog(queue: queue), path, oldest: 1)
-        }
-    }
-
-    /// With a write-ahead log beside it the file must be opened `mode=ro`, without one `immutable=1`: the other way round
-    /// fails on a read-only file system or misses rows.
-    static func readingURI(_ path: String) -> String {
-        var escaped = ""
-        for byte in path.utf8 {
-            switch byte {
-            case 0x61...0x7A, 0x41...0x5A, 0x30...0x39, 0x2D, 0x2E, 0x2F, 0x5F, 0x7E:
-                escaped.unicodeScalars.append(UnicodeScalar(byte))
-            default:
-                let digits = String(byte, radix: 16, uppercase: true)
-                escaped += "%" + (digits.count == 1 ? "0" + digits : digits)
+        try translating("open", path) {
+            try CatalogAccess.opening(path) { access in
+                var configuration = Configuration()
+                configuration.readonly = true
+                configuration.busyMode = .timeout(10)
+                configuration.prepareDatabase { db in
+                    if let preparation = access.preparation { try db.execute(sql: preparation) }
+                    let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+                    try db.execute(sql: shadows(ofVersion: version))
+                }
+                let queue = try DatabaseQueue(path: access.uri(path), configuration: configuration)
+                return try checked(Catalog(queue: queue, path: path, access: access), path, oldest: 1)
             }
         }
-        return "file:\(escaped)?" + (Files.exists(path + "-wal") ? "mode=ro" : "immutable=1")
     }
 
     private static func checked(_ catalog: Catalog, _ path: String, oldest: Int = schemaVersion) throws -> Catalog {
@@ -110,11 +105,14 @@ struct Catalog: Sendable {
     }
 
     func read<Value>(_ body: (Database) throws -> Value) throws(LogitError) -> Value {
-        try Catalog.translating("read", queue.path) { try queue.read(body) }
+        let result = Result { try queue.read(body) }
+        // What a writer changed under a reader that took no locks is read again, beside the writer.
+        if access?.isOutdated(path) == true { return try Catalog.openForReading(path).read(body) }
+        return try Catalog.translating("read", path) { try result.get() }
     }
 
     func write<Value>(_ body: (Database) throws -> Value) throws(LogitError) -> Value {
-        try Catalog.translating("write", queue.path) { try queue.write(body) }
+        try Catalog.translating("write", path) { try queue.write(body) }
     }
 
     /// One error type above SQLite: a damaged file, a full disk and a read-only folder each get their remedy.
@@ -126,22 +124,21 @@ struct Catalog: Sendable {
         } catch let error as LogitError {
             throw error
         } catch let error as DatabaseError {
-            let file = path.hasPrefix("file:") ? "the catalogue" : path
             switch error.resultCode {
             case .SQLITE_CORRUPT, .SQLITE_NOTADB:
-                throw LogitError(.corrupt, "\(file) is damaged; run logit repair, which rebuilds it", cause: "\(error)")
+                throw LogitError(.corrupt, "\(path) is damaged; run logit repair, which rebuilds it", cause: "\(error)")
             case .SQLITE_FULL:
                 throw LogitError(
-                    .io, "the disk is full, so \(file) cannot grow; free some space and run again", cause: "\(error)")
+                    .io, "the disk is full, so \(path) cannot grow; free some space and run again", cause: "\(error)")
             case .SQLITE_READONLY, .SQLITE_CANTOPEN, .SQLITE_PERM:
                 throw LogitError(
                     .io,
-                    "cannot \(operation) \(file): \(error.message ?? "it is read-only"); check its permissions, or run logit repair if it is missing",
+                    "cannot \(operation) \(path): \(error.message ?? "it is read-only"); check its permissions, or run logit repair if it is missing",
                     cause: "\(error)")
             default:
                 throw LogitError(
                     .io,
-                    "cannot \(operation) \(file): \(error.message ?? "SQLite error \(error.resultCode.rawValue)"); run logit verify",
+                    "cannot \(operation) \(path): \(error.message ?? "SQLite error \(error.resultCode.rawValue)"); run logit verify",
                     cause: "\(error)")
             }
         } catch {

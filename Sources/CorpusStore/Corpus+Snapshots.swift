@@ -7,7 +7,7 @@ extension Corpus {
     // MARK: Making
 
     /// Makes a snapshot of everything committed and moves the head to it.
-    /// - Returns: the new snapshot, or the head itself where nothing has changed since.
+    /// - Returns: the new snapshot, or the head itself where nothing has changed since: neither rows nor files.
     @discardableResult
     package func createSnapshot(message: String) throws(LogitError) -> SnapshotManifest {
         requireWriting()
@@ -16,20 +16,36 @@ extension Corpus {
         let head = try headSnapshotID()
         if let head {
             let current = try manifest(head)
-            if current.tree == tree { return current }
+            if current.holds(shards) { return current }
         }
         guard !shards.isEmpty else {
             throw LogitError(
                 .usage, "the corpus \(root) has no rows yet, so there is nothing to snapshot; run logit ingest first")
         }
+        if let begun = try unheadedSnapshot(tree: tree, parent: head), begun.holds(shards) {
+            try Files.writeDurably(Array("\(begun.id)\n".utf8), to: layout.head)
+            return begun
+        }
         let created = timestamp()
         let id = Corpus.snapshotID(tree: tree, parent: head, message: message, created: created)
         let snapshot = SnapshotManifest(
             formatVersion: 1, id: id, tree: tree, parent: head, message: message, created: created, shards: shards)
+        // The head moves last: a reader that follows it finds the manifest and its index.
         try Files.writeDurably(Manifests.encode(snapshot), to: layout.snapshot(id))
-        try Files.writeDurably(Array("\(id)\n".utf8), to: layout.head)
         try catalog.write { db in try Corpus.index(snapshot, in: db) }
+        try Files.writeDurably(Array("\(id)\n".utf8), to: layout.head)
         return snapshot
+    }
+
+    /// A snapshot upon the head to which a killed process did not move the head.
+    private func unheadedSnapshot(tree: String, parent: String?) throws(LogitError) -> SnapshotManifest? {
+        let id = try catalog.read { db in
+            try String.fetchOne(
+                db,
+                sql: "SELECT snapshot FROM snapshot_index WHERE tree = ? AND parent IS ? ORDER BY created, snapshot",
+                arguments: [tree, parent])
+        }
+        return try id.map { (id) throws(LogitError) in try manifest(id) }
     }
 
     /// Equal data, equal tree: a digest over the sorted unit keys and content digests, whatever the codec or order.
@@ -51,9 +67,15 @@ extension Corpus {
                 snapshot.shards.reduce(0) { $0 + $1.key.rowCount },
             ])
         let id = db.lastInsertedRowID
-        let insert = try db.makeStatement(
-            sql: "INSERT INTO snapshot_unit (snapshot_id, unit_id) SELECT ?, id FROM unit_index WHERE path = ?")
-        for shard in snapshot.shards { try insert.execute(arguments: [id, shard.path]) }
+        // By content: `compact` may have put a unit into another file since. What it has rounded is not what the snapshot holds.
+        var units: [String: Int64] = [:]
+        for unit in try Row.fetchAll(db, sql: "SELECT id, content_digest FROM unit_index") {
+            units[unit["content_digest"]] = unit["id"]
+        }
+        let insert = try db.makeStatement(sql: "INSERT INTO snapshot_unit (snapshot_id, unit_id) VALUES (?, ?)")
+        for shard in snapshot.shards {
+            if let unit = units[shard.contentDigest] { try insert.execute(arguments: [id, unit]) }
+        }
     }
 
     /// Names a snapshot; a tag moves only if `replacing`.
@@ -102,13 +124,18 @@ extension Corpus {
 
     /// The snapshot that a tag, an id or the beginning of one names; nil or `head` names the newest.
     package func snapshot(_ reference: String?) throws(LogitError) -> SnapshotManifest {
+        try manifest(try snapshotID(reference))
+    }
+
+    /// The same, without a look into its manifest.
+    func snapshotID(_ reference: String?) throws(LogitError) -> String {
         guard let reference, reference != "head" else {
             guard let head = try headSnapshotID() else {
                 throw LogitError(.notFound, "the corpus \(root) has no snapshot yet; run logit ingest, which makes one")
             }
-            return try manifest(head)
+            return head
         }
-        if let tag = try tags().first(where: { $0.name == reference }) { return try manifest(tag.snapshot) }
+        if let tag = try tags().first(where: { $0.name == reference }) { return tag.snapshot }
         let ids = try snapshotIDs()
         let matches = reference.count >= 4 ? ids.filter { $0.hasPrefix(reference) } : []
         guard matches.count == 1 else {
@@ -117,7 +144,7 @@ extension Corpus {
             throw LogitError(
                 .notFound, "\(what) \"\(reference)\"; there is \((["head"] + known).joined(separator: ", "))")
         }
-        return try manifest(matches[0])
+        return matches[0]
     }
 
     package func snapshotIDs() throws(LogitError) -> [String] {
@@ -165,5 +192,15 @@ extension Corpus {
                 .corrupt, "the manifest \(path) is damaged (it does not hold what its id says); put back a copy of it")
         }
         return snapshot
+    }
+}
+
+extension SnapshotManifest {
+    /// Whether it holds exactly these shards, in these files.
+    fileprivate func holds(_ others: [ShardEntry]) -> Bool {
+        func files(_ entries: [ShardEntry]) -> [String: String] {
+            Dictionary(entries.map { ($0.path, $0.fileDigest) }, uniquingKeysWith: { first, _ in first })
+        }
+        return shards.count == others.count && files(shards) == files(others)
     }
 }

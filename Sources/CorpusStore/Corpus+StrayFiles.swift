@@ -5,7 +5,8 @@ import Shards
 
 extension Corpus {
     /// Every file is written before it is indexed. Where a process was killed in between, the next writer indexes the file
-    /// here. A file that cannot be read is left to `logit verify`, which names it.
+    /// here. A file that cannot be read is left to `logit verify`, which names it. A snapshot or tag is deleted file first, so
+    /// what is indexed without a file is deleted here.
     func indexStrayFiles() throws(LogitError) {
         let known = try catalog.read { db in
             func names(_ sql: String) throws -> Set<String> { try Set(String.fetchAll(db, sql: sql)) }
@@ -14,7 +15,7 @@ extension Corpus {
                     "SELECT d.name || '/' || s.name FROM split_index s JOIN dataset_index d ON d.id = s.dataset_id"),
                 networks: try names("SELECT name FROM network_index"),
                 snapshots: try names("SELECT snapshot FROM snapshot_index"),
-                tags: try names("SELECT name FROM tag_index"),
+                tags: try names("SELECT name || '=' || snapshot FROM tag_index"),
                 selections: try names("SELECT name FROM selection_index"),
                 defenders: try names("SELECT name FROM defender_index"),
                 evaluations: try names("SELECT DISTINCT evaluation FROM evaluation_index")
@@ -27,18 +28,16 @@ extension Corpus {
         for network in try networks() where !known.networks.contains(network.name) {
             try catalog.write { db in try Corpus.index(network, in: db) }
         }
-        let missing = try snapshotIDs().filter { !known.snapshots.contains($0) }.compactMap { try? manifest($0) }
-        let shards = missing.isEmpty ? [] : Set(try units().map(\.path))
+        let snapshots = Set(try snapshotIDs())
+        let missing = snapshots.subtracting(known.snapshots).compactMap { try? manifest($0) }
+        let contents = missing.isEmpty ? [] : Set(try units().map(\.contentDigest))
         // A snapshot with a shard that is not adopted yet waits until it is.
-        for snapshot in Corpus.inOrder(missing) where snapshot.shards.allSatisfy({ shards.contains($0.path) }) {
+        for snapshot in Corpus.inOrder(missing)
+        where snapshot.shards.allSatisfy({ contents.contains($0.contentDigest) }) {
             try catalog.write { db in try Corpus.index(snapshot, in: db) }
         }
-        for tag in try tags() where !known.tags.contains(tag.name) {
-            try catalog.write { db in
-                try db.execute(
-                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
-            }
-        }
+        for id in known.snapshots.subtracting(snapshots) { try unindexSnapshot(id) }
+        try indexStrayTags(known.tags)
         for name in try jsonNames(layout.selections) where !known.selections.contains(name) {
             guard let selection = try? Manifests.readSelection(layout.selection(name)) else { continue }
             try catalog.write { db in try Corpus.index(selection, in: db) }
@@ -50,6 +49,19 @@ extension Corpus {
                 continue
             }
             try catalog.write { db in try Corpus.index(record, id: id, in: db) }
+        }
+    }
+
+    /// - Parameter known: NAME=SNAPSHOT of each indexed tag.
+    private func indexStrayTags(_ known: Set<String>) throws(LogitError) {
+        let tags = try tags()
+        guard Set(tags.map { "\($0.name)=\($0.snapshot)" }) != known else { return }
+        try catalog.write { db in
+            try db.execute(sql: "DELETE FROM tag_index")
+            for tag in tags {
+                try db.execute(
+                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
+            }
         }
     }
 

@@ -28,22 +28,29 @@ extension Corpus {
     /// Makes the rows of one unit part of the corpus: shard in staging, synced, renamed, then one transaction.
     ///
     /// - Parameters:
-    ///   - table: the unit's rows in list order; `key.rowCount` of them.
+    ///   - computed: the unit's rows in list order; `key.rowCount` of them, with their logits as computed.
     ///   - images: one a row, or nil to keep none.
+    ///   - encoding: how the logits are stored; here they are rounded to its precision.
+    /// - Returns: what rounding did, unless the precision is exact.
+    /// - Throws: `badInput`, naming the row, where a logit is larger than the precision holds.
+    @discardableResult
     package func commit(
-        _ table: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String, codec: Codec
-    ) throws(LogitError) {
+        _ computed: RowTable, images: KeptImages?, key: UnitKey, blockRows: Int, softwareJSON: String,
+        encoding: ShardEncoding
+    ) throws(LogitError) -> Rounding? {
         requireWriting()
-        precondition(table.count == key.rowCount, "a unit is committed whole")
+        precondition(computed.count == key.rowCount, "a unit is committed whole")
+        let (table, rounding) = try computed.rounded(to: encoding.precision)
         let header = ShardHeader(
             key: key, classCount: table.classCount, blockRows: blockRows,
-            contentDigest: Corpus.contentDigest(key, table, images),
+            contentDigest: Corpus.contentDigest(key, table, images, encoding.precision),
             softwareJSON: softwareJSON, created: timestamp())
         let relative = Layout.shard(key)
         let target = layout.absolute(relative)
         let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
         try Files.remove(staged)
-        try ShardWriter.write(table, images: images, header: header, codec: codec, to: staged)
+        try ShardWriter.write(
+            table, images: images, header: header, encoding: encoding, rounding: rounding, to: staged)
         try Files.makeDirectory(Files.parent(of: target))
         let digest = Digest.hex(try Files.read(staged))
         let size = try Files.size(staged)
@@ -55,35 +62,27 @@ extension Corpus {
                     fileDigest: digest, fileBytes: size, keptImages: images?.format.precision), table, header.created
             )
         ])
+        return rounding
     }
 
     /// SHA-256 over the unit key and every stored value.
-    static func contentDigest(_ key: UnitKey, _ table: RowTable, _ images: KeptImages?) -> String {
+    static func contentDigest(
+        _ key: UnitKey, _ table: RowTable, _ images: KeptImages?, _ precision: Precision
+    ) -> String {
         var digest = Digest()
-        ContentDigest.visit(key, table, images: images) { digest.add($0) }
+        ContentDigest.visit(key, table, images: images, precision: precision) { digest.add($0) }
         return digest.hex()
-    }
-
-    /// Shards that were renamed into place but not committed (the process died in between), or brought by other means,
-    /// are checked whole and committed by their unit key.
-    /// - Returns: how many were adopted.
-    package func adoptStrayShards() throws(LogitError) -> Int {
-        requireWriting()
-        let known = Set(try units().map(\.path))
-        var adopted = 0
-        for relative in try shardFiles() where !known.contains(relative) {
-            let (unit, table, created) = try readUnit(relative)
-            try index([(unit, table, created)])
-            adopted += 1
-        }
-        if adopted > 0 { try indexStrayFiles() }
-        return adopted
     }
 
     /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
     /// images are read and checked one by one, and not returned.
     func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        let path = layout.absolute(relative)
+        try Corpus.readShard(layout.absolute(relative), at: relative)
+    }
+
+    /// The same of a file anywhere.
+    /// - Parameter relative: where it is to belong; nil: its place as a file that `compact` wrote.
+    static func readShard(_ path: String, at relative: String?) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let bytes = try Files.read(path)
         let reader = try ShardReader(path: path)
         try reader.verify()
@@ -96,14 +95,17 @@ extension Corpus {
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
-        guard Layout.shard(key) == relative else {
+        let fileDigest = Digest.hex(bytes)
+        let compacted = Layout.shard(key, fileDigest: fileDigest)
+        guard relative == nil || relative == Layout.shard(key) || relative == compacted else {
             throw LogitError(
                 .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
             )
         }
         let unit = StoredUnit(
-            key: key, path: relative, classCount: reader.classCount, contentDigest: reader.header.contentDigest,
-            fileDigest: Digest.hex(bytes), fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
+            key: key, path: relative ?? compacted, classCount: reader.classCount,
+            contentDigest: reader.header.contentDigest,
+            fileDigest: fileDigest, fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
         return (unit, table, reader.header.created)
     }
 

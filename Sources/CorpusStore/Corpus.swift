@@ -15,17 +15,19 @@ package final class Corpus: Sendable {
     package let layout: Layout
     package let descriptor: CorpusDescriptor
     let catalog: Catalog
-    private let lock: WriterLock?
+    private let lock: FileLock?
+    /// Held by a reader for as long as it lives; nil for a writer, and where no lock can be had.
+    private let readersLock: FileLock?
 
     package var root: String { layout.root }
 
-    /// Makes a new, empty corpus. The folder must be absent or empty.
+    /// Makes a new, empty corpus. The folder must be absent, empty, or what an `init` that was cut short left.
     package static func create(at path: String) throws(LogitError) {
         if Files.exists(path) {
             guard Files.isDirectory(path) else {
                 throw LogitError(.usage, "\(path) exists and is not a folder; choose another name for the corpus")
             }
-            guard try Files.list(path).isEmpty else {
+            guard try isUnfinished(path) else {
                 let what = Files.exists("\(path)/corpus.json") ? "is a corpus already" : "is not empty"
                 throw LogitError(.usage, "\(path) \(what); choose another name for the new corpus")
             }
@@ -36,10 +38,24 @@ package final class Corpus: Sendable {
         _ = try Catalog.openForWriting(layout.catalog)
         let descriptor = CorpusDescriptor(
             formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
+        try Files.write([], to: layout.readers, sync: false)
         try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
     }
 
-    package init(at path: String, _ mode: Mode) throws(LogitError) {
+    /// Whether a folder holds nothing but what `create` makes before `corpus.json`, its last file.
+    private static func isUnfinished(_ path: String) throws(LogitError) -> Bool {
+        let layout = Layout(root: path)
+        let descriptor = "corpus.json.", catalog = "catalog.sqlite"
+        for name in try Files.list(path) {
+            if name.hasPrefix(catalog) || (name.hasPrefix(descriptor) && name.hasSuffix(".tmp")) { continue }
+            let own = layout.folders.contains { $0 == "\(path)/\(name)" || $0.hasPrefix("\(path)/\(name)/") }
+            guard own, try !Files.holdsFiles("\(path)/\(name)") else { return false }
+        }
+        return true
+    }
+
+    /// - Parameter patience: how long a writer waits for another.
+    package init(at path: String, _ mode: Mode, patience: Patience = .none) throws(LogitError) {
         (layout, descriptor) = try Corpus.check(path)
         guard Files.exists(layout.catalog) else {
             throw LogitError(
@@ -48,20 +64,23 @@ package final class Corpus: Sendable {
         switch mode {
         case .reading:
             lock = nil
+            readersLock = try ReadersLock.share(layout)
             catalog = try Catalog.openForReading(layout.catalog)
         case .writing:
-            lock = try WriterLock(layout)
+            lock = try WriterLock.take(layout, patience)
+            readersLock = nil
             catalog = try Catalog.openForWriting(layout.catalog)
             try indexStrayFiles()
         }
     }
 
     /// For `repair`, which opens a catalogue of its own.
-    init(layout: Layout, descriptor: CorpusDescriptor, catalog: Catalog, lock: WriterLock) {
+    init(layout: Layout, descriptor: CorpusDescriptor, catalog: Catalog, lock: FileLock) {
         self.layout = layout
         self.descriptor = descriptor
         self.catalog = catalog
         self.lock = lock
+        readersLock = nil
     }
 
     /// The layout and descriptor of an existing corpus of a version that we know.

@@ -7,6 +7,8 @@ package struct Layout: Sendable {
     package var descriptor: String { "\(root)/corpus.json" }
     package var catalog: String { "\(root)/catalog.sqlite" }
     package var lock: String { "\(root)/lock" }
+    /// Locked by those who read files of the corpus, and exclusively by `gc`.
+    package var readers: String { "\(root)/readers" }
     package var shards: String { "\(root)/shards" }
     package var staging: String { "\(root)/staging" }
     package var snapshots: String { "\(root)/snapshots" }
@@ -24,6 +26,8 @@ package struct Layout: Sendable {
         [shards, staging, snapshots, tags, datasets, networks, selections, defenders, evaluations]
     }
 
+    /// The list of images of an unfinished ingest; its staged blocks lie in staging/NAME.
+    package func plan(_ name: String) -> String { "\(staging)/plans/\(name).json" }
     package func snapshot(_ id: String) -> String { "\(snapshots)/\(id).json" }
     package func selection(_ name: String) -> String { "\(selections)/\(name).json" }
     package func split(_ dataset: String, _ split: String) -> String { "\(datasets)/\(dataset)/\(split).json" }
@@ -40,6 +44,19 @@ package struct Layout: Sendable {
             key.variant.isClean ? "clean" : "\(key.variant.name)-\(Digest.hex(key.variant.canonical).prefix(8))"
         let unit = "\(key.listDigest.prefix(12))-\(key.firstPosition)-\(key.rowCount).h5"
         return "shards/\(key.dataset)/\(key.split)/\(key.network)/\(attack)/view\(key.view)/\(unit)"
+    }
+
+    /// The shard file of a unit that `compact` wrote: the same name with the beginning of the file's digest.
+    static func shard(_ key: UnitKey, fileDigest: String) -> String {
+        "\(shard(key).dropLast(3)).\(fileDigest.prefix(12)).h5"
+    }
+
+    /// The path that all files of one unit share: without the part that `compact` puts in.
+    static func unitPath(_ relative: String) -> String {
+        let name = relative.split(separator: "/").last ?? ""
+        let parts = name.split(separator: ".", omittingEmptySubsequences: false)
+        guard parts.count == 3, parts[2] == "h5", parts[1].utf8.count == 12 else { return relative }
+        return "\(relative.dropLast(name.count))\(parts[0]).h5"
     }
 
     /// Names become file and folder names, so they are limited to letters, digits, `-`, `_`, `.`.

@@ -1,3 +1,4 @@
+import GRDB
 import GRDBSQLite
 import Logits
 import Platform
@@ -16,7 +17,9 @@ package final class ReadOnlyQuery {
         case blob([UInt8])
     }
 
+    private let path: String
     private let handle: OpaquePointer
+    private let access: CatalogAccess
     /// Asked every few thousand steps; true stops the query.
     private let shouldStop: @Sendable () -> Bool
 
@@ -26,17 +29,11 @@ package final class ReadOnlyQuery {
     package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
         throws(LogitError)
     {
-        var opened: OpaquePointer?
-        let status = sqlite3_open_v2(
-            Catalog.readingURI(corpus.layout.catalog), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
-        guard status == SQLITE_OK, let opened else {
-            sqlite3_close_v2(opened)
-            throw LogitError(
-                .io, "cannot open \(corpus.layout.catalog) for reading; check its permissions or run logit repair")
+        path = corpus.layout.catalog
+        (handle, access) = try Catalog.translating("open", path) { [path] in
+            try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
         }
-        handle = opened
         self.shouldStop = shouldStop
-        sqlite3_busy_timeout(handle, 10_000)
         try shadow(snapshot)
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
@@ -48,6 +45,23 @@ package final class ReadOnlyQuery {
     }
 
     deinit { sqlite3_close_v2(handle) }
+
+    /// A connection that has read once.
+    private static func open(_ path: String, _ access: CatalogAccess) throws -> OpaquePointer {
+        var opened: OpaquePointer?
+        var status = sqlite3_open_v2(access.uri(path), &opened, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, nil)
+        sqlite3_busy_timeout(opened, 10_000)
+        if status == SQLITE_OK {
+            status = sqlite3_exec(
+                opened, (access.preparation ?? "") + "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
+        }
+        guard status == SQLITE_OK, let opened else {
+            let message = opened.map { String(cString: sqlite3_errmsg($0)) }
+            sqlite3_close_v2(opened)
+            throw DatabaseError(resultCode: ResultCode(rawValue: status), message: message)
+        }
+        return opened
+    }
 
     /// Runs one statement; `row` gets each result row as it comes.
     /// - Returns: the column names.
@@ -65,8 +79,14 @@ package final class ReadOnlyQuery {
             throw LogitError(.usage, "the query holds more than one statement; give one SELECT at a time")
         }
         let names = (0..<sqlite3_column_count(statement)).map { String(cString: sqlite3_column_name(statement, $0)) }
+        var steps = 0
         while true {
             let step = sqlite3_step(statement)
+            steps += 1
+            if step != SQLITE_ROW || steps % 4096 == 0, step != SQLITE_INTERRUPT, access.isOutdated(path) {
+                throw LogitError(
+                    .busy, "a writer has begun to change the catalogue under this query; run the query again")
+            }
             if step == SQLITE_DONE { return names }
             guard step == SQLITE_ROW else { throw failure(step) }
             row(names, names.indices.map { value(statement, Int32($0)) })
@@ -118,6 +138,7 @@ package final class ReadOnlyQuery {
         }
         var sql = Catalog.shadows(ofVersion: version)
         if let snapshot {
+            try refuseRounded(snapshot)
             sql += """
                 CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
                     SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
@@ -131,6 +152,24 @@ package final class ReadOnlyQuery {
             throw LogitError(
                 .io,
                 "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
+        }
+    }
+
+    /// A unit that `compact` has rounded is indexed with its present values; a snapshot from before holds others.
+    private func refuseRounded(_ snapshot: SnapshotManifest) throws(LogitError) {
+        var indexed = 0
+        let sql = """
+            SELECT count(*) FROM snapshot_unit su JOIN snapshot_index si ON si.id = su.snapshot_id
+            WHERE si.snapshot = '\(snapshot.id)'
+            """
+        _ = try run(sql) { _, values in
+            if case .integer(let count) = values[0] { indexed = Int(count) }
+        }
+        guard indexed == snapshot.shards.count else {
+            throw LogitError(
+                .stale,
+                "the catalogue has \(indexed) of the \(snapshot.shards.count) shards of snapshot \(snapshot.id.prefix(12)) as that snapshot holds them, since logit compact has rounded the others; sample, train and evaluate still read it with --at, SQL only the rows of now"
+            )
         }
     }
 

@@ -28,10 +28,12 @@ package enum Repair {
     }
 
     /// - Parameter progress: called with (shards done, shards in all).
-    package static func run(at path: String, progress: (Int, Int) -> Void) throws(LogitError) -> Report {
+    package static func run(
+        at path: String, patience: Patience = .none, progress: (Int, Int) -> Void
+    ) throws(LogitError) -> Report {
         let (layout, descriptor) = try Corpus.check(path)
         for folder in layout.folders { try Files.makeDirectory(folder) }
-        let lock = try WriterLock(layout)
+        let lock = try WriterLock.take(layout, patience)
         let fresh = layout.catalog + ".repair"
         for suffix in ["", "-wal", "-shm", "-journal"] { try Files.remove(fresh + suffix) }
         var report = Report()
@@ -145,5 +147,6 @@ package enum Repair {
         let target = "\(layout.damaged)/\(relative)"
         try Files.makeDirectory(Files.parent(of: target))
         try Files.renameDurably(layout.absolute(relative), to: target)
+        try Files.sync(Files.parent(of: layout.absolute(relative)))
     }
 }

@@ -33,7 +33,7 @@ package enum Ingest {
         for (work, unkept) in zip(works, unkept) {
             var part = IngestReport.Part(
                 attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0,
-                computed: 0, unkept: unkept, invalid: 0)
+                computed: 0, unkept: unkept, invalid: 0, precision: request.encoding.precision.description)
             let plans = try plans(for: work, wanted, request, corpus, note: note)
             part.present = max(0, wanted.count - plans.reduce(0) { $0 + $1.ordinals.count })
             counter.add(part.present, computed: false)
@@ -41,16 +41,22 @@ package enum Ingest {
             for plan in plans {
                 let pipeline = Pipeline(
                     plan: plan, computation: computation, corpus: corpus, request: request, shouldStop: shouldStop)
-                try pipeline.run { rows, computed in
+                let roundings = try pipeline.run { rows, computed in
                     if computed { part.computed += rows } else { part.resumed += rows }
                     counter.add(rows, computed: computed)
                     progress(counter.value(work.variant.canonical))
                 }
+                part.add(roundings)
             }
             part.invalid = try corpus.invalidOrdinals(work.rowSet(request)).intersection(wanted).count
             if part.invalid > 0 {
                 note(
                     "\(part.invalid) of \(part.images) rows of \(work.variant) are invalid (logits or gradients that are not finite, or gradients that are zero); they are marked, and left out of sampling and statistics"
+                )
+            }
+            if let changed = part.changedArgMax, let tied = part.newlyTied {
+                note(
+                    "\(part.precision) changes the arg max of \(changed) rows of \(work.variant) (their prediction stays that of the logits as computed) and ties the largest logit of \(tied)"
                 )
             }
             report.parts.append(part)

@@ -66,16 +66,20 @@ package struct IngestPlan: Codable, Sendable, Descriptor {
 
     private static func folder(_ layout: Layout) -> String { "\(layout.staging)/plans" }
 
-    private func path(_ layout: Layout) -> String {
-        "\(IngestPlan.folder(layout))/\(Digest.hex(subject).prefix(16))-\(listDigest.prefix(16)).json"
-    }
+    private var name: String { "\(Digest.hex(subject).prefix(16))-\(listDigest.prefix(16))" }
+
+    /// Where its blocks are staged: what `gc` finds there without a plan of that name belongs to nobody.
+    func blocks(_ layout: Layout) -> String { "\(layout.staging)/\(name)" }
 
     func save(_ layout: Layout) throws(LogitError) {
         try Files.makeDirectory(IngestPlan.folder(layout))
-        try Files.writeDurably(JSONFile.encode(self), to: path(layout))
+        try Files.writeDurably(JSONFile.encode(self), to: layout.plan(name))
     }
 
-    func remove(_ layout: Layout) throws(LogitError) { try Files.remove(path(layout)) }
+    func remove(_ layout: Layout) throws(LogitError) {
+        try Files.remove(layout.plan(name))
+        try Files.removeTree(blocks(layout))
+    }
 
     /// Plans of the same subject that were begun and not finished.
     /// - Parameter imageCount: of the split.

@@ -15,7 +15,8 @@ package struct IngestRequest: Sendable {
     package var limit: Int?
     /// The first n images of each class.
     package var perClass: Int?
-    package var codec = Codec.raw
+    /// How logits are stored.
+    package var encoding = ShardEncoding.raw
     /// Threads that compute blocks, each with one intra-op thread.
     package var workerCount: Int
     /// Decoded blocks that may wait for a worker.
@@ -50,6 +51,7 @@ package struct IngestRequest: Sendable {
         if let blockRows, blockRows > 1 << 20 {
             throw LogitError(.usage, "--block is \(blockRows); give at most \(1 << 20) images")
         }
+        try encoding.check(classCount: network.classCount)
         guard network.classCount == split.classNames.count else {
             throw LogitError(
                 .badInput,
@@ -108,6 +110,12 @@ package struct IngestReport: Codable, Sendable {
         /// Of all stored rows of this attack and view over these images: logits or gradients that were not finite, or gradients
         /// that were zero.
         package var invalid: Int
+        /// How the rows computed or resumed now are stored.
+        package var precision: String
+        /// Of these, unless they are exact: rows whose arg max of the stored logits is not the prediction, and rows whose
+        /// largest logit several classes share only once stored.
+        package var changedArgMax: Int?
+        package var newlyTied: Int?
     }
 
     package var parts: [Part] = []
@@ -115,4 +123,13 @@ package struct IngestReport: Codable, Sendable {
     package var snapshot = ""
     package var seconds = 0.0
     package var imagesPerSecond = 0.0
+}
+
+extension IngestReport.Part {
+    mutating func add(_ roundings: [Rounding]) {
+        for rounding in roundings {
+            changedArgMax = (changedArgMax ?? 0) + rounding.changedArgMax
+            newlyTied = (newlyTied ?? 0) + rounding.newlyTied
+        }
+    }
 }

@@ -13,6 +13,8 @@ struct Pipeline: Sendable {
     let shouldStop: @Sendable () -> Bool
     /// The plan's units in list order.
     private let units: [UnitKey]
+    /// The folder of the plan's staged blocks.
+    private let staging: String
 
     init(
         plan: IngestPlan, computation: BlockComputation, corpus: Corpus, request: IngestRequest,
@@ -24,6 +26,7 @@ struct Pipeline: Sendable {
         self.request = request
         self.shouldStop = shouldStop
         units = plan.units
+        staging = plan.blocks(corpus.layout)
     }
 
     /// A decoded block on its way to a worker.
@@ -39,7 +42,9 @@ struct Pipeline: Sendable {
     }
 
     /// - Parameter count: called with (rows, computed now) for every block, resumed ones included.
-    func run(_ count: (Int, Bool) -> Void) throws(LogitError) {
+    /// - Returns: what rounding did to each unit committed, unless it is stored exactly.
+    func run(_ count: (Int, Bool) -> Void) throws(LogitError) -> [Rounding] {
+        var roundings: [Rounding] = []
         let committed = try committedUnits()
         let todo = units.filter { !committed.contains($0.firstPosition) }
         for unit in todo { try Files.makeDirectory(folder(unit)) }
@@ -52,14 +57,17 @@ struct Pipeline: Sendable {
             waiting[unit.firstPosition] = left.count
             missing += left
         }
-        for unit in todo where waiting[unit.firstPosition] == 0 { try commit(unit) }
+        for unit in todo where waiting[unit.firstPosition] == 0 {
+            if let rounding = try commit(unit) { roundings.append(rounding) }
+        }
         try compute(missing) { (block) throws(LogitError) in
             count(block.count, true)
             let unit = unit(of: block)
             waiting[unit.firstPosition, default: 0] -= 1
-            if waiting[unit.firstPosition] == 0 { try commit(unit) }
+            if waiting[unit.firstPosition] == 0, let rounding = try commit(unit) { roundings.append(rounding) }
         }
         try plan.remove(corpus.layout)
+        return roundings
     }
 
     /// Every unit but the list's last has the same size.
@@ -140,7 +148,8 @@ struct Pipeline: Sendable {
     }
 
     /// Puts a unit's staged blocks together as its shard and clears them away.
-    private func commit(_ unit: UnitKey) throws(LogitError) {
+    /// - Returns: what rounding did, unless the rows are stored exactly.
+    private func commit(_ unit: UnitKey) throws(LogitError) -> Rounding? {
         var whole: StagedBlock?
         for block in plan.blocks(of: unit) {
             guard let part = staged(block, of: unit), whole?.hasColumns(of: part) ?? true else {
@@ -157,10 +166,11 @@ struct Pipeline: Sendable {
             }
         }
         guard let whole else { preconditionFailure("a unit without blocks") }
-        try corpus.commit(
+        let rounding = try corpus.commit(
             whole.table, images: whole.images, key: unit, blockRows: plan.blockRows,
-            softwareJSON: computation.classifier.identity.softwareJSON, codec: request.codec)
+            softwareJSON: computation.classifier.identity.softwareJSON, encoding: request.encoding)
         try Files.removeTree(folder(unit))
+        return rounding
     }
 
     /// A finished block, where one is there whole and of exactly the rows that the plan has at that place.
@@ -185,7 +195,7 @@ struct Pipeline: Sendable {
         let keeping = plan.keeping.map { "\u{1F}\($0.images?.rawValue ?? "")\u{1F}\($0.status8bit)" } ?? ""
         let software = computation.classifier.identity.softwareJSON
         let name = Digest.hex(unit.canonicalText + software + keeping).prefix(24)
-        return "\(corpus.layout.staging)/\(name)"
+        return "\(staging)/\(name)"
     }
 
     private func path(_ block: Range<Int>, of unit: UnitKey) -> String { "\(folder(unit))/\(block.lowerBound).block" }

@@ -12,6 +12,7 @@ struct StoredBlock: Sendable {
     let rows: Range<Int>
     let table: RowTable
     let images: KeptImages?
+    let precision: Precision
 
     var ordinals: [Int] { table.ordinal.map(Int.init) }
 
@@ -30,6 +31,7 @@ struct StoredBlock: Sendable {
         table = try reader.table(rows)
         images = reader.imageFormat == nil ? nil : try reader.images(rows)
         header = reader.header
+        precision = reader.precision
         self.unit = unit
     }
 }
@@ -106,10 +108,10 @@ final class Recomputer {
 
     /// The rows of some images, computed anew.
     /// - Parameters:
-    ///   - like: the stored rows: whether there is an 8-bit outcome.
+    ///   - like: the stored rows: whether there is an 8-bit outcome, and their precision, which the rows are rounded to.
     ///   - chunk: images computed at once; nil: all, as a block is.
     func rows(
-        _ ordinals: [Int], like table: RowTable, by computation: BlockComputation, chunk: Int? = nil
+        _ ordinals: [Int], like block: StoredBlock, by computation: BlockComputation, chunk: Int? = nil
     ) throws(LogitError) -> BlockComputation.Rows {
         precondition(!ordinals.isEmpty)
         guard ordinals.allSatisfy({ computation.source.listed.indices.contains($0) }) else {
@@ -120,7 +122,7 @@ final class Recomputer {
         for first in stride(from: 0, to: ordinals.count, by: step) {
             let part = ordinals[first..<min(first + step, ordinals.count)]
             let rows = try computation.rows(
-                part, images: try computation.source.block(part), status8bit: table.attack?.status8bit != nil)
+                part, images: try computation.source.block(part), status8bit: block.table.attack?.status8bit != nil)
             guard all != nil else {
                 all = rows
                 continue
@@ -128,7 +130,8 @@ final class Recomputer {
             all?.table.append(rows.table)
             all?.images += rows.images
         }
-        guard let all else { preconditionFailure("no rows") }
+        guard var all else { preconditionFailure("no rows") }
+        all.table = try all.table.rounded(to: block.precision).table
         return all
     }
 }

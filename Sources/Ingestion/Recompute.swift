@@ -87,13 +87,14 @@ package enum Recompute {
         let noise: [RowComparison]
         /// Whether other software explains the block as a whole: of no weight for clean rows, which amplify nothing.
         let isBlockWithinGates: Bool
+        let precision: Precision
 
         func row(_ row: Int) -> Row {
             let comparison = comparisons[row - rows.lowerBound]
             let logitNoise = Judged.largest(noise.map(\.logitDifference))
             let perturbationNoise = Judged.largest(noise.compactMap { $0.perturbationDifference })
             let logits = Judged.isExplained(
-                comparison.logitDifference, noise: logitNoise, gate: Gates.logits * max(1, comparison.logitScale))
+                comparison.logitDifference, noise: logitNoise, gate: Gates.logits(precision) * max(1, comparison.logitScale))
             let perturbation =
                 !comparison.different.contains("perturbation_l2")
                 || Judged.isExplained(
@@ -122,11 +123,11 @@ package enum Recompute {
         let key = block.unit.key
         let computation = try recomputer.computation(key)
         let ordinals = block.ordinals
-        let whole = try recomputer.rows(ordinals, like: block.table, by: computation)
+        let whole = try recomputer.rows(ordinals, like: block, by: computation)
         let halves =
             ordinals.count == 1
-            ? try recomputer.rows(ordinals + ordinals, like: block.table, by: computation)
-            : try recomputer.rows(ordinals, like: block.table, by: computation, chunk: ordinals.count / 2)
+            ? try recomputer.rows(ordinals + ordinals, like: block, by: computation)
+            : try recomputer.rows(ordinals, like: block, by: computation, chunk: ordinals.count / 2)
         let noise = (0..<whole.table.count).map { RowComparison(whole.table, halves.table, row: $0) }
         let software = SoftwareComparison.differences(
             block.header.softwareJSON, computation.classifier.identity.softwareJSON)
@@ -137,7 +138,9 @@ package enum Recompute {
             set: RowSet(
                 dataset: key.dataset, split: key.split, network: key.network, attack: key.variant.canonical,
                 view: key.view), isSameSoftware: software.isEmpty, comparisons: comparisons, noise: noise,
-            isBlockWithinGates: !isClean && Gates.complaint(comparisons, isClean: false) == nil)
+            isBlockWithinGates: !isClean
+                && Gates.complaint(comparisons, isClean: false, precision: block.precision) == nil,
+            precision: block.precision)
     }
 }
 

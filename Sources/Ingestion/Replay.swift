@@ -61,7 +61,7 @@ package enum Replay {
         let block = try StoredBlock(place.unit, row: place.row, in: corpus)
         let recomputer = Recomputer(corpus, opening: opening)
         let computation = try recomputer.computation(place.unit.key)
-        let computed = try recomputer.rows(block.ordinals, like: block.table, by: computation)
+        let computed = try recomputer.rows(block.ordinals, like: block, by: computation)
         let comparisons = block.comparisons(with: computed)
         let software = SoftwareComparison.differences(
             block.header.softwareJSON, computation.classifier.identity.softwareJSON)
@@ -71,7 +71,8 @@ package enum Replay {
         let problem =
             software.isEmpty
             ? difference(different, of: comparisons.count)
-            : Gates.complaint(comparisons, isClean: name.set.attack == Variant.clean.canonical)
+            : Gates.complaint(
+                comparisons, isClean: name.set.attack == Variant.clean.canonical, precision: block.precision)
         let report = Report(
             row: name.description, image: block.table.image[row], shard: place.unit.path, shardRow: place.row,
             seed: place.unit.key.seed, blockRows: block.rows.count, softwareDifferences: software,
@@ -134,19 +135,19 @@ extension StoredBlock {
 enum Gates {
     /// Relative to the larger ‖x' − x‖₂.
     static let perturbation = 1e-3
-    /// Relative to the row's largest logit, or to 1.
-    static let logits = 1e-3
+    /// Relative to the row's largest logit, or to 1. Where logits are rounded, a last bit may take them to the next step.
+    static func logits(_ precision: Precision) -> Double { 1e-3 + 2 * precision.relativeBound }
 
     /// What is beyond the gates, as a sentence; nil if nothing is. Predictions must be equal but for 1 % of the rows (or
     /// one row); clean logits agree within 10⁻³; of attacked rows the median ‖x' − x‖₂ does.
-    static func complaint(_ rows: [RowComparison], isClean: Bool) -> String? {
+    static func complaint(_ rows: [RowComparison], isClean: Bool, precision: Precision) -> String? {
         let other = rows.count { !$0.isSamePrediction }
         if other > max(1, rows.count / 100) {
             return
                 "\(other) of the block's \(rows.count) rows have another prediction, more than other software explains"
         }
         if isClean {
-            guard let far = rows.first(where: { ($0.logitDifference ?? .infinity) > logits * max(1, $0.logitScale) })
+            guard let far = rows.first(where: { ($0.logitDifference ?? .infinity) > logits(precision) * max(1, $0.logitScale) })
             else { return nil }
             return
                 "the logits of row \(far.ordinal) differ by \(far.logitDifference.map { "\($0)" } ?? "NaN"), more than other software explains"

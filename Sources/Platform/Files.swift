@@ -142,11 +142,30 @@ public enum Files {
         if unlink(path) != 0 && errno != ENOENT { throw failure("remove", path, errno: errno) }
     }
 
+    /// Removes a file and fsyncs its folder.
+    public static func removeDurably(_ path: String) throws(LogitError) {
+        try remove(path)
+        try sync(parent(of: path))
+    }
+
     /// Removes a folder and what is in it; a missing one is no error.
     public static func removeTree(_ path: String) throws(LogitError) {
         guard isDirectory(path) else { return try remove(path) }
         for name in try list(path) { try removeTree("\(path)/\(name)") }
         if rmdir(path) != 0 && errno != ENOENT { throw failure("remove", path, errno: errno) }
+    }
+
+    /// fsyncs a folder and all folders below: makes durable what a process that died had named and not synced.
+    public static func syncFolders(_ path: String) throws(LogitError) {
+        for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
+        try sync(path)
+    }
+
+    /// Whether there is anything but folders at or below a path.
+    public static func holdsFiles(_ path: String) throws(LogitError) -> Bool {
+        guard isDirectory(path) else { return true }
+        for name in try list(path) where try holdsFiles("\(path)/\(name)") { return true }
+        return false
     }
 
     /// Names in a folder, sorted bytewise, without `.` and `..`.

@@ -24,11 +24,13 @@ struct Handle: ~Copyable, Sendable {
 
 /// The element types of a shard, in memory and in the file (little-endian).
 enum ElementType {
-    case float32, uint8, int32, int64, uint64
+    case float16, float32, float64, uint8, int32, int64, uint64
 
     var native: hid_t {
         switch self {
+        case .float16: Self.half
         case .float32: lc_native_float()
+        case .float64: lc_native_double()
         case .uint8: lc_native_uint8()
         case .int32: lc_native_int32()
         case .int64: lc_native_int64()
@@ -38,13 +40,26 @@ enum ElementType {
 
     var stored: hid_t {
         switch self {
+        case .float16: Self.half
         case .float32: lc_file_float()
+        case .float64: lc_file_double()
         case .uint8: lc_file_uint8()
         case .int32: lc_file_int32()
         case .int64: lc_file_int64()
         case .uint64: lc_file_uint64()
         }
     }
+
+    /// IEEE half, little-endian, which HDF5 1.10 has no name for; kept for the life of the process.
+    private static let half: hid_t = {
+        let type = H5Tcopy(lc_file_float())
+        // Sign at bit 15, 5 bits of exponent from 10 on, 10 of mantissa.
+        let made =
+            type >= 0 && H5Tset_fields(type, 15, 10, 5, 0, 10) >= 0 && H5Tset_size(type, 2) >= 0
+            && H5Tset_ebias(type, 15) >= 0
+        precondition(made, "HDF5 is out of memory")
+        return type
+    }()
 }
 
 /// A fixed-length, null-padded UTF-8 string type of `byteCount` bytes.

@@ -7,8 +7,10 @@ import Logits
 struct RowChecksum {
     private var buffer: [UInt8] = []
 
-    /// - Parameter image: the checksum of the kept image, where the shard has one.
-    mutating func value(_ table: RowTable, row: Int, logits: UnsafeBufferPointer<Float>, image: UInt64?) -> UInt64 {
+    /// - Parameters:
+    ///   - logits: of the row, as stored.
+    ///   - image: the checksum of the kept image, where the shard has one.
+    mutating func value(_ table: RowTable, row: Int, logits: UnsafeRawBufferPointer, image: UInt64?) -> UInt64 {
         buffer.removeAll(keepingCapacity: true)
         put(table.ordinal[row])
         let name = table.image[row].utf8
@@ -26,7 +28,7 @@ struct RowChecksum {
             if let status = attack.status8bit { put(status[row]) }
         }
         if let image { put(image) }
-        buffer.append(contentsOf: UnsafeRawBufferPointer(logits))
+        buffer.append(contentsOf: logits)
         return buffer.withUnsafeBytes { XXH3_64bits($0.baseAddress, $0.count) }
     }
 
@@ -37,17 +39,25 @@ struct RowChecksum {
 
 extension RowTable {
     /// One XXH3-64 a row.
-    /// - Parameter images: the checksums of the kept images, where there are any.
-    func checksums(images: [UInt64]?) -> [UInt64] {
+    /// - Parameters:
+    ///   - precision: that the logits have and are stored in.
+    ///   - images: the checksums of the kept images, where there are any.
+    func checksums(_ precision: Precision, images: [UInt64]?) -> [UInt64] {
         var checksum = RowChecksum()
-        return logits.withUnsafeBufferPointer { all in
+        let rowBytes = classCount * precision.valueBytes
+        return withStoredLogits(precision) { all in
             (0..<count).map { row in
                 checksum.value(
-                    self, row: row,
-                    logits: UnsafeBufferPointer(rebasing: all[row * classCount..<(row + 1) * classCount]),
+                    self, row: row, logits: UnsafeRawBufferPointer(rebasing: all[row * rowBytes..<(row + 1) * rowBytes]),
                     image: images?[row])
             }
         }
+    }
+
+    /// The logits as stored: float32, or halves for float16, which they must be already.
+    func withStoredLogits<Result>(_ precision: Precision, _ body: (UnsafeRawBufferPointer) -> Result) -> Result {
+        guard precision == .float16 else { return logits.withUnsafeBytes(body) }
+        return logits.map(HalfFloat.bits).withUnsafeBytes(body)
     }
 }
 
@@ -61,19 +71,23 @@ extension KeptImages {
 /// The bytes that a content digest covers: the unit key, the class count, then every dataset as stored values in the order
 /// of the format. Not the codec, the time, or the software.
 package enum ContentDigest {
+    /// - Parameter precision: that the logits are rounded to.
     package static func visit(
-        _ key: UnitKey, _ table: RowTable, images: KeptImages?, _ sink: (UnsafeRawBufferPointer) -> Void
+        _ key: UnitKey, _ table: RowTable, images: KeptImages?, precision: Precision,
+        _ sink: (UnsafeRawBufferPointer) -> Void
     ) {
-        visitColumns(key, table, checksums: table.checksums(images: images?.checksums()), sink)
+        let checksums = table.checksums(precision, images: images?.checksums())
+        visitColumns(key, table, checksums: checksums, precision: precision, sink)
         images?.bytes.withUnsafeBytes(sink)
     }
 
     /// All but the kept images, which come last.
     static func visitColumns(
-        _ key: UnitKey, _ table: RowTable, checksums: [UInt64], _ sink: (UnsafeRawBufferPointer) -> Void
+        _ key: UnitKey, _ table: RowTable, checksums: [UInt64], precision: Precision,
+        _ sink: (UnsafeRawBufferPointer) -> Void
     ) {
         Array("\(key.canonicalText)\u{1F}\(table.classCount)\n".utf8).withUnsafeBytes(sink)
-        table.logits.withUnsafeBytes(sink)
+        table.withStoredLogits(precision, sink)
         table.ordinal.withUnsafeBytes(sink)
         for name in table.image { Array(name.utf8 + [0]).withUnsafeBytes(sink) }
         table.label.withUnsafeBytes(sink)

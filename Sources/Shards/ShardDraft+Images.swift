@@ -33,8 +33,8 @@ extension ShardDraft {
             for row in 0..<images.count {
                 let stored = images.image(row).withUnsafeBytes { bytes in
                     switch format.precision {
-                    case .eightBit: ZstdChunks.compress(bytes)
-                    case .float: bytes.withMemoryRebound(to: Float.self, ZstdChunks.encode)
+                    case .eightBit: ZstdChunks.compress(bytes, planes: 1)
+                    case .float: ZstdChunks.encode(bytes, valueBytes: 4)
                     }
                 }
                 let start = [hsize_t(row), 0, 0, 0]

@@ -1,13 +1,5 @@
 import Logits
 
-/// How `/logits` is laid out. Every value is exact; schema/shard-format.md has the bytes.
-package enum Codec: String, Sendable, CaseIterable {
-    /// One contiguous run, page-aligned: memory-mapped by readers.
-    case raw
-    /// Chunks of a few rows, bytes shuffled, then zstd (registered HDF5 filter 32015).
-    case zstd
-}
-
 /// What a shard says of itself: its root attributes.
 package struct ShardHeader: Sendable, Equatable {
     /// The version of the shard format that this program writes; it reads this and all before.

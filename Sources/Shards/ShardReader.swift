@@ -13,7 +13,9 @@ import Synchronization
 package final class ShardReader: @unchecked Sendable {
     package let path: String
     package let header: ShardHeader
-    package let codec: Codec
+    package let encoding: ShardEncoding
+    /// What rounding did to the logits as computed; nil where they are exact.
+    package let rounding: Rounding?
     /// Every column but the logits, which are empty here.
     package let columns: RowTable
 
@@ -25,6 +27,9 @@ package final class ShardReader: @unchecked Sendable {
 
     package var rowCount: Int { header.key.rowCount }
     package var classCount: Int { header.classCount }
+    package var codec: Codec { encoding.codec }
+    package var precision: Precision { encoding.precision }
+    private var rowBytes: Int { classCount * precision.valueBytes }
     /// Of the images kept beside the rows; nil where none are.
     package var imageFormat: ImageFormat? { images?.format }
 
@@ -36,13 +41,14 @@ package final class ShardReader: @unchecked Sendable {
     package init(path: String, verifyEvery: Bool = false) throws(LogitError) {
         let source = try ShardSource(path)
         let header = try source.header()
-        let codec = try source.codec()
+        let encoding = try source.encoding()
+        rounding = try source.rounding(encoding.precision)
         (columns, checksums) = try source.columns(header)
-        images = try source.images(header, codec)
-        logits = try source.logits(header, codec)
+        images = try source.images(header, encoding.codec)
+        logits = try source.logits(header, encoding)
         self.path = path
         self.header = header
-        self.codec = codec
+        self.encoding = encoding
         self.verifyEvery = verifyEvery
         checked = .allocate(capacity: header.key.rowCount)
         for row in 0..<header.key.rowCount { (checked + row).initialize(to: Atomic(false)) }
@@ -58,8 +64,7 @@ package final class ShardReader: @unchecked Sendable {
     /// - Throws: `corrupt`, naming shard and row, where the row does not match its checksum.
     package func copyLogits(row: Int, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
         precondition(row >= 0 && row < rowCount && output.count == classCount)
-        try copy(row..<row + 1, into: output)
-        try check(row, UnsafeBufferPointer(output), always: verifyEvery)
+        try read(row..<row + 1, into: output, always: verifyEvery)
     }
 
     /// Some rows whole, checked.
@@ -69,8 +74,7 @@ package final class ShardReader: @unchecked Sendable {
         let values = [Float](unsafeUninitializedCapacity: rows.count * classCount) { buffer, filled in
             let output = UnsafeMutableBufferPointer(rebasing: buffer[..<(rows.count * classCount)])
             do throws(LogitError) {
-                try copy(rows, into: output)
-                try check(rows, UnsafeBufferPointer(output), always: verifyEvery)
+                try read(rows, into: output, always: verifyEvery)
                 filled = output.count
             } catch { failure = error }
         }
@@ -90,7 +94,7 @@ package final class ShardReader: @unchecked Sendable {
     /// Hands out what the content digest covers: `table`, which is all rows of this shard, and then its images one by one.
     package func visitContent(_ table: RowTable, _ sink: (UnsafeRawBufferPointer) -> Void) throws(LogitError) {
         precondition(table.count == rowCount)
-        ContentDigest.visitColumns(header.key, table, checksums: checksums, sink)
+        ContentDigest.visitColumns(header.key, table, checksums: checksums, precision: precision, sink)
         if images != nil { try forEachImage(0..<rowCount, sink) }
     }
 
@@ -112,7 +116,7 @@ package final class ShardReader: @unchecked Sendable {
     }
 
     /// Reads every row and kept image again: checksums, labels within the classes, predictions that are the arg max of their
-    /// logits, outcomes that there are.
+    /// logits (where these are rounded: one of their largest), outcomes that there are.
     package func verify() throws(LogitError) {
         let step = max(1, min(256, (1 << 18) / classCount))
         let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: step * classCount)
@@ -120,8 +124,7 @@ package final class ShardReader: @unchecked Sendable {
         for first in stride(from: 0, to: rowCount, by: step) {
             let rows = first..<min(first + step, rowCount)
             let part = UnsafeMutableBufferPointer(rebasing: scratch[..<(rows.count * classCount)])
-            try copy(rows, into: part)
-            try check(rows, UnsafeBufferPointer(part), always: true)
+            try read(rows, into: part, always: true)
             for (place, row) in rows.enumerated()
             where !isConsistent(row, part[place * classCount..<(place + 1) * classCount]) {
                 throw LogitError(
@@ -135,8 +138,9 @@ package final class ShardReader: @unchecked Sendable {
 
     private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
         guard columns.label[row] >= 0, Int(columns.label[row]) < classCount else { return false }
-        guard let attack = columns.attack else { return columns.prediction[row] == RowTable.cleanPrediction(values) }
-        guard columns.prediction[row] == argMax(values), let outcome = Outcome(rawValue: attack.status[row]) else {
+        let prediction = columns.prediction[row]
+        guard let attack = columns.attack else { return isLargest(prediction, values, RowTable.cleanPrediction(values)) }
+        guard isLargest(prediction, values, argMax(values)), let outcome = Outcome(rawValue: attack.status[row]) else {
             return false
         }
         guard let rounded = attack.status8bit?[row] else { return true }
@@ -144,16 +148,41 @@ package final class ShardReader: @unchecked Sendable {
             && (outcome == .fooled || outcome == .failed || rounded == outcome.rawValue)
     }
 
+    /// Whether a prediction fits stored logits of some arg max: rounding makes ties, and keeps the largest among them.
+    private func isLargest(_ prediction: Int32, _ values: some Collection<Float>, _ arg: Int32) -> Bool {
+        if prediction == arg { return true }
+        guard !precision.isExact, prediction >= 0, arg >= 0, Int(prediction) < classCount else { return false }
+        func value(_ place: Int32) -> Float { values[values.index(values.startIndex, offsetBy: Int(place))] }
+        return value(prediction) == value(arg)
+    }
+
+    /// Rows as float32, checked.
+    private func read(
+        _ rows: Range<Int>, into output: UnsafeMutableBufferPointer<Float>, always: Bool
+    ) throws(LogitError) {
+        guard precision == .float16 else {
+            let bytes = UnsafeMutableRawBufferPointer(output)
+            try copy(rows, into: bytes)
+            return try check(rows, UnsafeRawBufferPointer(bytes), always: always)
+        }
+        let stored = UnsafeMutableRawBufferPointer.allocate(byteCount: rows.count * rowBytes, alignment: 16)
+        defer { stored.deallocate() }
+        try copy(rows, into: stored)
+        try check(rows, UnsafeRawBufferPointer(stored), always: always)
+        let halves = stored.bindMemory(to: UInt16.self)
+        for index in 0..<halves.count { output[index] = HalfFloat.value(halves[index]) }
+    }
+
     /// Rows as stored, unchecked.
-    private func copy(_ rows: Range<Int>, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
+    private func copy(_ rows: Range<Int>, into output: UnsafeMutableRawBufferPointer) throws(LogitError) {
         switch logits {
         case .mapped(let map, let offset):
-            let source = map.bytes.baseAddress! + offset + rows.lowerBound * classCount * 4
-            memcpy(output.baseAddress!, source, rows.count * classCount * 4)
+            let source = map.bytes.baseAddress! + offset + rows.lowerBound * rowBytes
+            memcpy(output.baseAddress!, source, rows.count * rowBytes)
         case .chunked(let chunks):
-            let (base, classes) = (rows.lowerBound, classCount)
+            let (base, rowBytes) = (rows.lowerBound, rowBytes)
             try chunks.forEachRun(rows) { (run, values) throws(LogitError) in
-                memcpy(output.baseAddress! + (run.lowerBound - base) * classes, values.baseAddress!, values.count * 4)
+                memcpy(output.baseAddress! + (run.lowerBound - base) * rowBytes, values.baseAddress!, values.count)
             } damaged: { run in
                 LogitError(
                     .corrupt,
@@ -163,18 +192,18 @@ package final class ShardReader: @unchecked Sendable {
         }
     }
 
-    private func check(_ rows: Range<Int>, _ values: UnsafeBufferPointer<Float>, always: Bool) throws(LogitError) {
+    private func check(_ rows: Range<Int>, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
         for (place, row) in rows.enumerated() {
-            let part = values[place * classCount..<(place + 1) * classCount]
-            try check(row, UnsafeBufferPointer(rebasing: part), always: always)
+            let part = stored[place * rowBytes..<(place + 1) * rowBytes]
+            try check(row, UnsafeRawBufferPointer(rebasing: part), always: always)
         }
     }
 
-    private func check(_ row: Int, _ values: UnsafeBufferPointer<Float>, always: Bool) throws(LogitError) {
+    private func check(_ row: Int, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
         if !always && checked[row].load(ordering: .relaxed) { return }
         var checksum = RowChecksum()
         let image = images?.checksums[row]
-        guard checksum.value(columns, row: row, logits: values, image: image) == checksums[row] else {
+        guard checksum.value(columns, row: row, logits: stored, image: image) == checksums[row] else {
             throw LogitError(
                 .corrupt,
                 "row \(row) of shard \(path) (image \(columns.image[row])) fails its checksum, so the file was damaged; put back a copy, or run logit repair and ingest again"

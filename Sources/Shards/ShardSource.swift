@@ -32,83 +32,6 @@ struct ShardSource: ~Copyable {
         )
     }
 
-    // MARK: Attributes
-
-    func header() throws(LogitError) -> ShardHeader {
-        let version = try integer("format_version")
-        guard version >= 1 else { throw damaged("format version \(version)") }
-        guard version <= ShardHeader.currentVersion else {
-            throw LogitError(
-                .environment,
-                "shard \(path) has format version \(version), and this program reads 1 to \(ShardHeader.currentVersion); use the newer program"
-            )
-        }
-        guard try text("kind") == "logit" else { throw damaged("it holds values of another kind than logits") }
-        let classes = try integer("classes")
-        guard classes >= 2, classes <= ShardLimits.classes else { throw damaged("\(classes) classes") }
-        let rows = try extent("ordinal", rank: 1)[0]
-        guard rows >= 1, rows <= ShardLimits.rows, rows * Int(classes) * 4 <= ShardLimits.logitBytes else {
-            throw damaged("\(rows) rows of \(classes) classes")
-        }
-        let variant = Variant(
-            name: try text("attack_name"), canonical: try text("attack"), parametersJSON: try text("attack_parameters"))
-        let key = UnitKey(
-            dataset: try text("dataset"), split: try text("split"), datasetDigest: try text("dataset_digest"),
-            network: try text("network"), networkDigest: try text("network_digest"),
-            preprocessing: try text("preprocessing"), variant: variant, view: try count("view"),
-            seed: UInt64(bitPattern: try integer("seed")), listDigest: try text("list_digest"),
-            firstPosition: try count("first_position"), rowCount: rows)
-        return ShardHeader(
-            key: key, classCount: Int(classes), blockRows: try count("block_rows"),
-            contentDigest: try text("content_digest"), softwareJSON: try text("software"), created: try text("created"))
-    }
-
-    func codec() throws(LogitError) -> Codec {
-        let name = try text("codec")
-        guard let codec = Codec(rawValue: name) else { throw damaged("unknown codec \(name.prefix(40))") }
-        return codec
-    }
-
-    /// A number that cannot be negative.
-    private func count(_ name: String) throws(LogitError) -> Int {
-        let value = try integer(name)
-        guard value >= 0 else { throw damaged("attribute \(name) is \(value)") }
-        return Int(value)
-    }
-
-    private func integer(_ name: String) throws(LogitError) -> Int64 {
-        let attribute = try open(name)
-        var value: Int64 = 0
-        let type = try Handle(H5Aget_type(attribute.id), H5Tclose, or: damaged("attribute \(name)"))
-        let space = try Handle(H5Aget_space(attribute.id), H5Sclose, or: damaged("attribute \(name)"))
-        guard H5Tequal(type.id, lc_file_int64()) > 0, H5Sget_simple_extent_npoints(space.id) == 1,
-            H5Aread(attribute.id, lc_native_int64(), &value) >= 0
-        else { throw damaged("attribute \(name) is no 64-bit integer") }
-        return value
-    }
-
-    private func text(_ name: String) throws(LogitError) -> String {
-        let attribute = try open(name)
-        let type = try Handle(H5Aget_type(attribute.id), H5Tclose, or: damaged("attribute \(name)"))
-        let space = try Handle(H5Aget_space(attribute.id), H5Sclose, or: damaged("attribute \(name)"))
-        let size = H5Tget_size(type.id)
-        guard H5Tget_class(type.id) == H5T_STRING, H5Tis_variable_str(type.id) == 0, size > 0,
-            size <= ShardLimits.attributeBytes, H5Sget_simple_extent_npoints(space.id) == 1
-        else { throw damaged("attribute \(name) is no text") }
-        let memory = try stringType(size, damaged("attribute \(name)"))
-        var bytes = [UInt8](repeating: 0, count: size)
-        guard H5Aread(attribute.id, memory.id, &bytes) >= 0,
-            let value = String(validating: bytes.prefix { $0 != 0 }, as: UTF8.self)
-        else { throw damaged("attribute \(name) is no text") }
-        return value
-    }
-
-    private func open(_ name: String) throws(LogitError) -> Handle {
-        guard H5Aexists(file.id, name) > 0 else { throw damaged("attribute \(name) is missing") }
-        return try Handle(
-            H5Aopen(file.id, name, lc_default()), H5Aclose, or: damaged("attribute \(name) cannot be read"))
-    }
-
     // MARK: Datasets
 
     func columns(_ header: ShardHeader) throws(LogitError) -> (RowTable, [UInt64]) {
@@ -177,34 +100,6 @@ struct ShardSource: ~Copyable {
         return names
     }
 
-    /// `/logits`: in the mapped file (raw), or by chunks (zstd).
-    consuming func logits(_ header: ShardHeader, _ codec: Codec) throws(LogitError) -> StoredLogits {
-        let dataset = try open(dataset: "logits")
-        let (rows, classes) = (header.key.rowCount, header.classCount)
-        guard try extent("logits", rank: 2) == [rows, classes] else {
-            throw damaged("/logits is not \(rows) × \(classes)")
-        }
-        let stored = try Handle(H5Dget_type(dataset.id), H5Tclose, or: damaged("/logits"))
-        guard H5Tequal(stored.id, lc_file_float()) > 0 else { throw damaged("/logits has another type than float32") }
-        switch codec {
-        case .raw:
-            let bytes = rows * classes * 4
-            let offset = try contiguous(dataset.id, "logits", bytes: bytes)
-            let map = try MappedFile(path)
-            guard offset + bytes <= map.bytes.count else { throw damaged("it became shorter while it was opened") }
-            return .mapped(map, offset: offset)
-        case .zstd:
-            let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/logits"))
-            var chunk: [hsize_t] = [0, 0]
-            guard H5Pget_layout(properties.id) == H5D_CHUNKED, H5Pget_chunk(properties.id, 2, &chunk) == 2,
-                chunk[1] == UInt64(classes), chunk[0] >= 1, chunk[0] <= UInt64(rows),
-                chunk[0] * chunk[1] * 4 <= UInt64(ShardLimits.chunkBytes)
-            else { throw damaged("/logits has chunks of another shape") }
-            let chunkRows = Int(chunk[0])
-            return .chunked(ChunkedLogits(file: file, dataset: dataset, chunkRows: chunkRows, classCount: classes))
-        }
-    }
-
     /// A dataset of the file itself: no link to another file, which a shard never has.
     func open(dataset name: String) throws(LogitError) -> Handle {
         var link = H5L_info_t()
@@ -234,10 +129,4 @@ struct ShardSource: ~Copyable {
         else { throw damaged("/\(name) does not lie in the file as one run of \(bytes) bytes") }
         return Int(offset)
     }
-}
-
-/// Where a shard's logits are read from.
-enum StoredLogits: Sendable {
-    case mapped(MappedFile, offset: Int)
-    case chunked(ChunkedLogits)
 }

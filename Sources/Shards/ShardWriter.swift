@@ -11,22 +11,31 @@ package enum ShardWriter {
     /// Creates `path`, which must not exist, writes and fsyncs it; on any failure the file is gone.
     ///
     /// - Parameters:
-    ///   - table: `header.key.rowCount` rows of `header.classCount` logits, with attack columns unless the variant is clean.
+    ///   - table: `header.key.rowCount` rows of `header.classCount` logits, with attack columns unless the variant is clean;
+    ///     logits rounded to the encoding's precision already.
     ///   - images: one a row, or nil to keep none.
-    ///   - codec: how `/logits` is stored; every value is exact in each.
+    ///   - encoding: how `/logits` is stored.
+    ///   - rounding: what rounding did, unless the precision is exact.
     /// - Throws: `badInput` where a value is beyond what the format holds, `io` where the disk refuses.
     package static func write(
-        _ table: RowTable, images: KeptImages? = nil, header: ShardHeader, codec: Codec, to path: String
+        _ table: RowTable, images: KeptImages? = nil, header: ShardHeader, encoding: ShardEncoding,
+        rounding: Rounding? = nil, to path: String
     ) throws(LogitError) {
         precondition(table.count > 0 && table.count == header.key.rowCount && table.classCount == header.classCount)
         precondition((table.attack == nil) == header.key.variant.isClean, "attack columns belong to attacks")
         precondition(images == nil || images?.count == table.count, "one image a row")
+        let precision = encoding.precision
+        precondition((rounding == nil) == precision.isExact, "lossy logits come with what rounding did")
+        precondition(
+            precision.isExact || table.logits.allSatisfy { precision.rounded($0).bitPattern == $0.bitPattern },
+            "logits that are not rounded to their precision")
         guard !Files.exists(path) else {
             throw LogitError(
                 .io, "shard \(path) is there already, and shards never change; remove it if it is a leftover")
         }
         lc_silence()
-        let draft = ShardDraft(path: path, table: table, images: images, header: header, codec: codec)
+        let draft = ShardDraft(
+            path: path, table: table, images: images, header: header, encoding: encoding, rounding: rounding)
         try draft.checkLimits()
         let bytes = try draft.image()
         do {
@@ -44,7 +53,14 @@ struct ShardDraft {
     let table: RowTable
     let images: KeptImages?
     let header: ShardHeader
-    let codec: Codec
+    let encoding: ShardEncoding
+    let rounding: Rounding?
+
+    var codec: Codec { encoding.codec }
+    /// Rows a chunk of `/logits` under `zstd`.
+    var chunkRows: Int {
+        min(encoding.chunkRows ?? ZstdChunks.chunkRows(classes: table.classCount), table.count)
+    }
 
     var failure: LogitError {
         LogitError(.environment, "HDF5 cannot lay out the shard \(path) in memory; free some memory and run again")
@@ -60,6 +76,7 @@ struct ShardDraft {
         guard classes >= 2, classes <= ShardLimits.classes, rows * classes * 4 <= ShardLimits.logitBytes else {
             throw refusal("\(rows) rows of \(classes) classes (2 to \(ShardLimits.classes) classes, at most 16 GiB)")
         }
+        try encoding.check(classCount: classes)
         try checkImageLimits()
         precondition(table.logits.count == rows * classes && table.image.count == rows, "columns of other lengths")
         for name in table.image where name.utf8.count > ShardLimits.imageNameBytes || name.utf8.contains(0) {
@@ -75,7 +92,7 @@ struct ShardDraft {
     func image() throws(LogitError) -> [UInt8] {
         let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: failure)
         let creation = try Handle(H5Pcreate(lc_file_create()), H5Pclose, or: failure)
-        let logitBytes = table.logits.count * 4
+        let logitBytes = table.logits.count * encoding.precision.valueBytes
         guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0,
             H5Pset_fapl_core(access.id, max(1 << 16, (logitBytes + (images?.bytes.count ?? 0)) / 4), false) >= 0,
             // No blocks set aside for later objects: a shard has no padding but the page alignment below.
@@ -104,93 +121,14 @@ struct ShardDraft {
         return bytes
     }
 
-    // MARK: Attributes
-
-    private var texts: [(String, String)] {
-        let key = header.key
-        return [
-            ("kind", "logit"), ("dataset", key.dataset), ("split", key.split), ("dataset_digest", key.datasetDigest),
-            ("network", key.network), ("network_digest", key.networkDigest), ("preprocessing", key.preprocessing),
-            ("attack", key.variant.canonical), ("attack_name", key.variant.name),
-            ("attack_parameters", key.variant.parametersJSON), ("list_digest", key.listDigest),
-            ("content_digest", header.contentDigest), ("codec", codec.rawValue), ("software", header.softwareJSON),
-            ("created", header.created),
-        ]
-    }
-
-    private func writeAttributes(_ file: hid_t) throws(LogitError) {
-        let key = header.key
-        let integers: [(String, Int64)] = [
-            ("format_version", Int64(ShardHeader.currentVersion)), ("view", Int64(key.view)),
-            ("first_ordinal", table.ordinal[0]), ("block_rows", Int64(header.blockRows)),
-            ("classes", Int64(header.classCount)), ("first_position", Int64(key.firstPosition)),
-            ("seed", Int64(bitPattern: key.seed)),
-        ]
-        for (name, value) in integers { try attribute(file, name, value) }
-        for (name, value) in texts { try attribute(file, name, value) }
-    }
-
-    private func attribute(_ object: hid_t, _ name: String, _ value: Int64) throws(LogitError) {
-        let space = try Handle(H5Screate(H5S_SCALAR), H5Sclose, or: failure)
-        let made = try Handle(
-            H5Acreate2(object, name, lc_file_int64(), space.id, lc_default(), lc_default()), H5Aclose, or: failure)
-        var stored = value
-        guard H5Awrite(made.id, lc_native_int64(), &stored) >= 0 else { throw failure }
-    }
-
-    private func attribute(_ object: hid_t, _ name: String, _ value: String) throws(LogitError) {
-        let bytes = Array(value.utf8)
-        let type = try stringType(bytes.count, failure)
-        let space = try Handle(H5Screate(H5S_SCALAR), H5Sclose, or: failure)
-        let made = try Handle(
-            H5Acreate2(object, name, type.id, space.id, lc_default(), lc_default()), H5Aclose, or: failure)
-        guard H5Awrite(made.id, type.id, bytes.isEmpty ? [0] : bytes) >= 0 else { throw failure }
-    }
-
     // MARK: Datasets
-
-    private func writeLogits(_ file: hid_t) throws(LogitError) {
-        let (rows, classes) = (table.count, table.classCount)
-        let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
-        guard H5Pset_obj_track_times(properties.id, false) >= 0,
-            H5Pset_fill_time(properties.id, H5D_FILL_TIME_NEVER) >= 0
-        else { throw failure }
-        let chunkRows = ZstdChunks.chunkRows(rows: rows, classes: classes)
-        if codec == .zstd {
-            let dimensions = [hsize_t(chunkRows), hsize_t(classes)]
-            var level = UInt32(ZstdChunks.level)
-            // Optional: the filter runs here, not in HDF5, so writing asks for no plugin.
-            guard H5Pset_chunk(properties.id, 2, dimensions) >= 0, H5Pset_shuffle(properties.id) >= 0,
-                H5Pset_filter(properties.id, ZstdChunks.filter, UInt32(H5Z_FLAG_OPTIONAL), 1, &level) >= 0
-            else { throw failure }
-        }
-        let space = try Handle(H5Screate_simple(2, [hsize_t(rows), hsize_t(classes)], nil), H5Sclose, or: failure)
-        let dataset = try Handle(
-            H5Dcreate2(file, "logits", lc_file_float(), space.id, lc_default(), properties.id, lc_default()), H5Dclose,
-            or: failure)
-        switch codec {
-        case .raw:
-            guard H5Dwrite(dataset.id, lc_native_float(), 0, 0, lc_default(), table.logits) >= 0 else { throw failure }
-        case .zstd:
-            // The last chunk is whole too, its rows beyond the table zero.
-            var values = [Float](repeating: 0, count: chunkRows * classes)
-            for first in stride(from: 0, to: rows, by: chunkRows) {
-                let part = table.logits[first * classes..<min(first + chunkRows, rows) * classes]
-                values.replaceSubrange(..<part.count, with: part)
-                for place in part.count..<values.count { values[place] = 0 }
-                let stored = values.withUnsafeBufferPointer(ZstdChunks.encode)
-                guard H5Dwrite_chunk(dataset.id, lc_default(), 0, [hsize_t(first), 0], stored.count, stored) >= 0
-                else { throw failure }
-            }
-        }
-    }
 
     private func writeColumns(_ file: hid_t) throws(LogitError) {
         try column(file, "ordinal", .int64, table.ordinal)
         try images(file)
         try column(file, "label", .int32, table.label)
         try column(file, "prediction", .int32, table.prediction)
-        try column(file, "checksum", .uint64, table.checksums(images: images?.checksums()))
+        try column(file, "checksum", .uint64, table.checksums(encoding.precision, images: images?.checksums()))
         guard let attack = table.attack else { return }
         try column(file, "clean_prediction", .int32, attack.cleanPrediction)
         try column(file, "status", .uint8, attack.status)

@@ -56,7 +56,7 @@ private final class ImageChunks: Sendable {
         var size: hsize_t = 0
         let start = [hsize_t(row), 0, 0, 0]
         guard H5Dget_chunk_storage_size(dataset.id, start, &size) >= 0, size > 0,
-            size <= UInt64(ZSTD_compressBound(output.count))
+            size <= UInt64(ZSTD_compressBound(output.count) + 64)
         else { return false }
         return withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { stored in
             var mask: UInt32 = 0
@@ -66,7 +66,7 @@ private final class ImageChunks: Sendable {
             let bytes = UnsafeRawBufferPointer(stored)
             switch precision {
             case .eightBit: return ZstdChunks.decompress(bytes, into: output)
-            case .float: return ZstdChunks.decode(bytes, into: output.bindMemory(to: Float.self))
+            case .float: return ZstdChunks.decode(bytes, valueBytes: 4, into: output)
             }
         }
     }

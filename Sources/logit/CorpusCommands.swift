@@ -96,11 +96,14 @@ struct RepairCommand: ParsableCommand {
         discussion: "Example: logit repair corpus")
 
     @Argument(help: "The corpus folder.") var corpus: String
+    @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         let progress = Progress("shards", quiet: output.quiet)
-        let report = try Repair.run(at: corpus) { progress.show("repair", done: $0, total: $1) }
+        let report = try Repair.run(at: corpus, patience: try waiting.patience(output)) {
+            progress.show("repair", done: $0, total: $1)
+        }
         var lines = report.setAside.map { "set aside in damaged/: \($0.path) (\($0.reason))" }
         lines += report.unreadable
         lines.append(

@@ -27,11 +27,12 @@ struct DatasetCommand: ParsableCommand {
         @Option(help: "A file with one class name a line, in class order.") var classes: String?
         @Option(help: "A file with a line `name label` for each image (or `name,label`, or a label alone).")
         var labels: String?
+        @OptionGroup var waiting: WaitOption
         @OptionGroup var output: OutputOptions
 
         func run() throws {
             Interrupt.listen()
-            let opened = try Corpus(at: corpus, .writing)
+            let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
             let progress = Progress("images", quiet: output.quiet)
             let report = try DatasetImport.run(
                 opened, dataset: name, split: split, source: images, classNames: try classNames(),
@@ -86,10 +87,11 @@ struct NetworkCommand: ParsableCommand {
             inversion: .prefixedNo,
             help: "Fold batch norm into convolutions: faster, but attacks agree less with other libraries.")
         var fold = false
+        @OptionGroup var waiting: WaitOption
         @OptionGroup var output: OutputOptions
 
         func run() throws {
-            let opened = try Corpus(at: corpus, .writing)
+            let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
             let report = try NetworkImport.run(
                 opened, name: name, module: module, input: input, resize: resize, crop: crop,
                 mean: try triple(mean, "--mean"),

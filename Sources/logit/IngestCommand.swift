@@ -9,6 +9,10 @@ import Report
 import Shards
 
 extension Codec: ExpressibleByArgument {}
+extension Precision: ExpressibleByArgument {
+    public init?(argument: String) { self.init(argument) }
+    public var defaultValueDescription: String { description }
+}
 extension LabelPolicy: ExpressibleByArgument {}
 extension ImagePrecision: ExpressibleByArgument {}
 extension Device: ExpressibleByArgument {}
@@ -24,6 +28,8 @@ struct IngestCommand: ParsableCommand {
             bits (/status_8bit), which --status-8bit stores alone.
             --device cuda needs libLogitTorch.so rebuilt against a LibTorch with CUDA (tools/torch-library, see README.md); rows are
             the same on the same kind of GPU, and differ from the CPU's in last bits. It is untested on a GPU so far.
+            --precision other than float32 rounds the stored logits; each shard records the bound and what it did, and predictions
+            and outcomes stay those of the logits as computed.
             --through attacks a defended network, defender after network; the rows keep the network's own logits.
             An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
             parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
@@ -43,7 +49,11 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "The label an attack leaves: truth or prediction.") var label: LabelPolicy?
     @Option(help: "Attack through this defender: gradients, stopping and outcome are those of the network behind it.")
     var through: String?
-    @Option(help: "How logits are stored: raw or zstd; both exact.") var codec = Codec.raw
+    @Option(help: "How logits are stored: raw or zstd; the values are the same.") var codec = Codec.raw
+    @Option(help: "Bits kept of each logit: float32 (exact), float16, bfloat16, or keep-bits=k of float32's mantissa.")
+    var precision = Precision.float32
+    @Option(help: "Rows of logits a chunk under --codec zstd, for other rates and sizes than the default's.")
+    var chunkRows: Int?
     @Option(help: "Where the network runs: cpu or cuda.") var device = Device.cpu
     @Option(help: "Threads that compute; the default is one a core, and one with --device cuda.") var workers: Int?
     @Option(help: "Decoded blocks that may wait for a worker.") var prefetch = 4
@@ -51,6 +61,7 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
     @Flag(name: .customLong("status-8bit"), help: "Store the outcome after rounding attacked images to 8 bits.")
     var status8bit = false
+    @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
     /// The attacks with their defenders opened.
@@ -73,7 +84,7 @@ struct IngestCommand: ParsableCommand {
     func run() throws {
         Interrupt.listen()
         let choices = try AttackList.choices(attack, label: label)
-        let opened = try Corpus(at: corpus, .writing)
+        let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let chosen = try opened.network(network)
         var request = IngestRequest(
             split: try opened.split(dataset: dataset, split: split), network: chosen,
@@ -83,7 +94,7 @@ struct IngestCommand: ParsableCommand {
         request.perClass = perClass
         request.seed = seed
         request.viewCount = views
-        request.codec = codec
+        request.encoding = ShardEncoding(codec: codec, precision: precision, chunkRows: chunkRows)
         request.prefetch = prefetch
         request.blockRows = block
         request.keepImages = keepImages

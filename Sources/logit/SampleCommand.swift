@@ -94,6 +94,7 @@ struct Sample: ParsableCommand {
                 if Interrupt.isAsked { throw LogitError(.cancelled, "stopped after \(result.rows) rows") }
             }
         }
+        withExtendedLifetime(opened) {}  // and with it the lock of those who read
         result.digest = digest.hex()
         let share = result.rows > 0 ? 100 * Double(result.cleanRows) / Double(result.rows) : 0
         output.print(

@@ -6,9 +6,10 @@ import Shards
 
 struct SnapshotCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
-        commandName: "snapshot", abstract: "Versions of a corpus.", subcommands: [Create.self, List.self, Tag.self])
+        commandName: "snapshot", abstract: "Versions of a corpus.",
+        subcommands: [Create.self, List.self, Show.self, Diff.self, Tag.self, Delete.self])
 
-    private struct Entry: Encodable {
+    struct Entry: Encodable {
         var id: String
         var tree: String
         var parent: String?
@@ -36,10 +37,11 @@ struct SnapshotCommand: ParsableCommand {
             discussion: "Example: logit snapshot create corpus --message \"before the rerun\"")
         @Argument(help: "The corpus folder.") var corpus: String
         @Option(name: .shortAndLong, help: "What the snapshot is.") var message = "snapshot"
+        @OptionGroup var waiting: WaitOption
         @OptionGroup var output: OutputOptions
 
         func run() throws {
-            let opened = try Corpus(at: corpus, .writing)
+            let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
             let snapshot = try opened.createSnapshot(message: message)
             output.print(
                 Entry(snapshot, tags: try opened.tags()),
@@ -77,10 +79,11 @@ struct SnapshotCommand: ParsableCommand {
         @Argument(help: "The tag.") var name: String
         @Option(help: "The snapshot: an id, the beginning of one, a tag, or head.") var at: String?
         @Flag(help: "Move a tag that exists.") var force = false
+        @OptionGroup var waiting: WaitOption
         @OptionGroup var output: OutputOptions
 
         func run() throws {
-            let opened = try Corpus(at: corpus, .writing)
+            let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
             let snapshot = try opened.tag(name, snapshot: at, replacing: force)
             output.print(
                 Entry(snapshot, tags: try opened.tags()),
@@ -100,6 +103,7 @@ struct Select: ParsableCommand {
     @Option(help: "Images a class.") var perClass = 1
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; test where left out.") var split: String?
+    @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
     private struct Result: Encodable {
@@ -114,7 +118,7 @@ struct Select: ParsableCommand {
         guard perClass >= 1 else {
             throw LogitError(.usage, "--per-class is \(perClass); give a whole number of at least 1")
         }
-        let opened = try Corpus(at: corpus, .writing)
+        let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let network = try opened.network(correctBy)
         let chosen = try opened.split(dataset: dataset, split: split, usual: "test")
         let found = try opened.correctImages(of: chosen, by: network.name, perClass: perClass)

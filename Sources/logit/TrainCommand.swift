@@ -31,12 +31,13 @@ struct Train: ParsableCommand {
     @Option(help: "Threads of the matrix products; the default is one a core.") var threads: Int?
     @Option(help: "Where the defender trains: cpu or cuda.") var device = Device.cpu
     @Flag(help: "Go on from the last checkpoint.") var resume = false
+    @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         Interrupt.listen()
         // Takes the lock once, to say now and not after hours that nothing could be added.
-        _ = try Corpus(at: corpus, .writing)
+        _ = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let opened = try Corpus(at: corpus, .reading)
         let split = try opened.split(dataset: mix.dataset, split: mix.split, usual: "train")
         let others = try opened.splits().filter { $0.dataset == split.dataset && $0.split != split.split }
@@ -88,17 +89,8 @@ struct Train: ParsableCommand {
 
 /// Adds a result that is there already to the corpus: waits for another writer, so that nothing computed is lost.
 private func adding(to corpus: String, _ output: OutputOptions, _ body: (Corpus) throws -> Void) throws {
-    var attempts = 0
-    while true {
-        do {
-            return try body(try Corpus(at: corpus, .writing))
-        } catch {
-            guard attempts < 600, (error as? LogitError)?.code == .busy else { throw error }
-        }
-        if attempts == 0 { output.note("another process writes the corpus; waiting to add the result") }
-        attempts += 1
-        sleep(1)
-    }
+    let patience = Patience(seconds: 600) { output.note($0) }
+    try body(try Corpus(at: corpus, .writing, patience: patience))
 }
 
 struct Evaluate: ParsableCommand {

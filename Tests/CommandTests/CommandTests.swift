@@ -220,7 +220,7 @@ func readOnly() throws {
         ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
         ["ingest"], ["status"], ["verify"], ["replay"],
         ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
-        ["snapshot", "tag"],
+        ["snapshot", "tag"], ["snapshot", "show"], ["snapshot", "diff"], ["snapshot", "delete"], ["compact"], ["gc"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],
         ["defender", "export"],
     ])

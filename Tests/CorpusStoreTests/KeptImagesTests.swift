@@ -31,7 +31,7 @@ func plainBytes() throws {
         let table = exampleTable(rows: 50, classes: 10, attacked: attacked, cost: attacked)
         let path = folder.file("\(attacked).h5")
         try ShardWriter.write(
-            table, header: exampleHeader(table, variant: attacked ? examplePGD : .clean), codec: .raw, to: path)
+            table, header: exampleHeader(table, variant: attacked ? examplePGD : .clean), encoding: .raw, to: path)
         let digest = Digest.hex([UInt8](try Data(contentsOf: URL(fileURLWithPath: path))))
         #expect(digest == expected)
     }
@@ -43,7 +43,7 @@ func rebuilt(codec: Codec) throws {
     let path = try Fixtures.corpus(folder)
     try Fixtures.ingest(path, attacks: "clean,bim:epsilon=1/255", limit: 60) {
         $0.keepImages = .eightBit
-        $0.codec = codec
+        $0.encoding.codec = codec
     }
     try Fixtures.ingest(path, attacks: "fgsm", limit: 60)
     let question = "SELECT * FROM rows ORDER BY attack, ordinal"

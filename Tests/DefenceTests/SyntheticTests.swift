@@ -49,7 +49,7 @@ private struct Synthetic {
                 let part = table.picking(Array(first..<min(first + perShard, rows)))
                 let header = exampleHeader(part, variant: variant, first: first)
                 let name = "shards/\(variant)-\(first).h5"
-                try ShardWriter.write(part, header: header, codec: first == 0 ? .raw : .zstd, to: "\(path)/\(name)")
+                try ShardWriter.write(part, header: header, encoding: first == 0 ? .raw : .zstd, to: "\(path)/\(name)")
                 entries.append(
                     ShardEntry(
                         path: name, key: header.key, classCount: Synthetic.classes,

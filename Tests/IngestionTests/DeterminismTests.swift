@@ -35,7 +35,7 @@ func determinism(attack: String) throws {
     let expected = try tree(usual)
     for (workers, prefetch, codec) in [(2, 1, Codec.zstd), (3, 9, .raw)] {
         let other = try Fixtures.corpus(folder, name: "workers\(workers)")
-        try ingest(other, attack) { ($0.workerCount, $0.prefetch, $0.codec) = (workers, prefetch, codec) }
+        try ingest(other, attack) { ($0.workerCount, $0.prefetch, $0.encoding.codec) = (workers, prefetch, codec) }
         #expect(try tree(other) == expected, "\(workers) workers")
     }
     let stopped = try Fixtures.corpus(folder, name: "stopped")

@@ -68,7 +68,7 @@ func settings(workers: Int, prefetch: Int, codec: Codec) throws {
     try Fixtures.ingest(other, limit: 200) {
         $0.workerCount = workers
         $0.prefetch = prefetch
-        $0.codec = codec
+        $0.encoding.codec = codec
     }
     #expect(try rows(other) == rows(usual))
     #expect(try Corpus(at: other, .reading).snapshot(nil).tree == Corpus(at: usual, .reading).snapshot(nil).tree)

@@ -31,7 +31,7 @@ private func forged(
     let other = try Fixtures.corpus(folder, name: name)
     try Corpus(at: other, .writing).commit(
         table, images: nil, key: key, blockRows: reader.header.blockRows,
-        softwareJSON: software ?? reader.header.softwareJSON, codec: .raw)
+        softwareJSON: software ?? reader.header.softwareJSON, encoding: .raw)
     return other
 }
 

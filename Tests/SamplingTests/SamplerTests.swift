@@ -27,7 +27,7 @@ private struct Store {
                 let path = "shards/\(variant)-\(first).h5"
                 try FileManager.default.createDirectory(
                     atPath: folder.file("shards"), withIntermediateDirectories: true)
-                try ShardWriter.write(part, header: header, codec: first == 0 ? .raw : .zstd, to: folder.file(path))
+                try ShardWriter.write(part, header: header, encoding: first == 0 ? .raw : .zstd, to: folder.file(path))
                 entries.append(
                     ShardEntry(
                         path: path, key: header.key, classCount: 10, contentDigest: header.contentDigest,

@@ -19,7 +19,7 @@ struct KeptImagesTests {
             let table = exampleTable(rows: 30, classes: 5, attacked: attacked, status8bit: attacked)
             let images = exampleImages(rows: 30, precision)
             let header = exampleHeader(table, variant: attacked ? examplePGD : .clean)
-            try ShardWriter.write(table, images: images, header: header, codec: codec, to: path)
+            try ShardWriter.write(table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: path)
             let reader = try ShardReader(path: path)
             try reader.verify()
             #expect(reader.imageFormat == images.format)
@@ -34,9 +34,9 @@ struct KeptImagesTests {
         let table = exampleTable(rows: 12, classes: 5, attacked: true, status8bit: true)
         let images = exampleImages(rows: 12, .eightBit)
         let header = exampleHeader(table, variant: examplePGD)
-        try ShardWriter.write(table, images: images, header: header, codec: codec, to: folder.file("a.h5"))
+        try ShardWriter.write(table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
         var (written, read, plain) = (Data(), Data(), Data())
-        ContentDigest.visit(header.key, table, images: images) { written.append(contentsOf: $0) }
+        ContentDigest.visit(header.key, table, images: images, precision: .float32) { written.append(contentsOf: $0) }
         let reader = try ShardReader(path: folder.file("a.h5"))
         try reader.visitContent(try reader.table(0..<12)) { read.append(contentsOf: $0) }
         #expect(written == read)
@@ -45,7 +45,7 @@ struct KeptImagesTests {
         #expect(written.dropLast(12 * 18).suffix(12) == Data(table.attack?.status8bit ?? []))
         var bare = table
         bare.attack?.status8bit = nil
-        ContentDigest.visit(header.key, bare, images: nil) { plain.append(contentsOf: $0) }
+        ContentDigest.visit(header.key, bare, images: nil, precision: .float32) { plain.append(contentsOf: $0) }
         #expect(plain.count == written.count - 12 * 19)
     }
 
@@ -55,7 +55,7 @@ struct KeptImagesTests {
         let table = exampleTable(rows: 20, classes: 5, attacked: true)
         let images = exampleImages(rows: 20, precision)
         try ShardWriter.write(
-            table, images: images, header: exampleHeader(table, variant: examplePGD), codec: .raw, to: path)
+            table, images: images, header: exampleHeader(table, variant: examplePGD), encoding: .raw, to: path)
         var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
         bytes[try #require(bytes.range(of: Data(images.image(11)))).lowerBound + 5] ^= 1
         try bytes.write(to: URL(fileURLWithPath: path))
@@ -83,7 +83,7 @@ struct KeptImagesTests {
         let images = KeptImages(
             format: ImageFormat(precision: .eightBit, height: 2, width: 2), bytes: Array(0..<12))
         let header = exampleHeader(table, variant: attacked ? examplePGD : .clean)
-        try ShardWriter.write(table, images: images, header: header, codec: .raw, to: folder.file("a.h5"))
+        try ShardWriter.write(table, images: images, header: header, encoding: .raw, to: folder.file("a.h5"))
         let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file("a.h5")))
         for expected in [0x5ACE_6A51_1C10_894B, attacked ? 0xD6C6_672B_D526_DEED : 0xAF51_D2DE_E0EA_C465] as [UInt64] {
             #expect(bytes.range(of: withUnsafeBytes(of: expected.littleEndian) { Data($0) }) != nil)
@@ -97,7 +97,7 @@ struct KeptImagesTests {
             let path = folder.file("\(precision).h5")
             let images = exampleImages(rows: 7, precision)
             try ShardWriter.write(
-                table, images: images, header: exampleHeader(table, variant: examplePGD), codec: codec, to: path)
+                table, images: images, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
             try Data(images.bytes).write(to: URL(fileURLWithPath: folder.file("images.raw")))
             let script = """
                 import h5py, hdf5plugin, numpy, sys
@@ -119,7 +119,7 @@ struct KeptImagesTests {
         var table = exampleTable(rows: 6, classes: 5, attacked: true, status8bit: true)
         table.attack?.status8bit?[2] = 0  // trivial before, so it must be trivial here
         let path = folder.file("a.h5")
-        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: .raw, to: path)
+        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: .raw, to: path)
         let error = #expect(throws: LogitError.self) { try ShardReader(path: path).verify() }
         #expect(error?.message.contains("row 2") == true)
     }
@@ -132,7 +132,7 @@ struct KeptImagesTests {
             bytes: [UInt8](repeating: 0, count: 15000))
         let error = #expect(throws: LogitError.self) {
             try ShardWriter.write(
-                table, images: images, header: exampleHeader(table), codec: .raw, to: folder.file("a.h5"))
+                table, images: images, header: exampleHeader(table), encoding: .raw, to: folder.file("a.h5"))
         }
         #expect(error?.code == .badInput && error?.message.contains("5000") == true)
     }

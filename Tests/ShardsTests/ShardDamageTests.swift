@@ -12,7 +12,7 @@ struct ShardDamageTests {
 
     private func write(_ codec: Codec) throws -> (path: String, bytes: Data) {
         let path = folder.file("a.h5")
-        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: codec, to: path)
+        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
         return (path, try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 
@@ -45,7 +45,7 @@ struct ShardDamageTests {
         table.attack?.status8bit = [1, 1, 2]
         try ShardWriter.write(
             table, images: exampleImages(rows: 3, precision), header: exampleHeader(table, variant: examplePGD),
-            codec: codec, to: path)
+            encoding: ShardEncoding(codec: codec), to: path)
         let whole = try Data(contentsOf: URL(fileURLWithPath: path))
         var silent: [Int] = []
         for place in whole.indices {
@@ -77,7 +77,7 @@ struct ShardDamageTests {
         for codec in Codec.allCases {
             try ShardWriter.write(
                 whole, images: exampleImages(rows: 40, .float), header: exampleHeader(whole, variant: examplePGD),
-                codec: codec, to: "\(source).\(codec.rawValue)")
+                encoding: ShardEncoding(codec: codec), to: "\(source).\(codec.rawValue)")
         }
         let script = URL(fileURLWithPath: #filePath).deletingLastPathComponent().appendingPathComponent("bend.py").path
         let ran = try run(try #require(python), [script, source, folder.path])
@@ -110,7 +110,7 @@ struct ShardDamageTests {
         }
         for (table, header) in bad {
             let error = #expect(throws: LogitError.self) {
-                try ShardWriter.write(table, header: header, codec: .raw, to: path)
+                try ShardWriter.write(table, header: header, encoding: .raw, to: path)
             }
             #expect(error?.code == .badInput && error?.message.contains(path) == true)
             #expect(!FileManager.default.fileExists(atPath: path))
@@ -121,12 +121,12 @@ struct ShardDamageTests {
     func existing() throws {
         let (path, whole) = try write(.raw)
         #expect(throws: LogitError.self) {
-            try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: .zstd, to: path)
+            try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: .zstd, to: path)
         }
         #expect(try Data(contentsOf: URL(fileURLWithPath: path)) == whole)
         let nowhere = folder.file("no folder/a.h5")
         let error = #expect(throws: LogitError.self) {
-            try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: .raw, to: nowhere)
+            try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: .raw, to: nowhere)
         }
         #expect(error?.message.contains(nowhere) == true)
     }

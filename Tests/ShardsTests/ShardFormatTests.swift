@@ -26,7 +26,7 @@ struct ShardFormatTests {
     func checksum(attacked: Bool, expected: UInt64) throws {
         let table = example(attacked: attacked)
         let header = exampleHeader(table, variant: attacked ? examplePGD : .clean)
-        try ShardWriter.write(table, header: header, codec: .raw, to: folder.file("a.h5"))
+        try ShardWriter.write(table, header: header, encoding: .raw, to: folder.file("a.h5"))
         let bytes = try Data(contentsOf: URL(fileURLWithPath: folder.file("a.h5")))
         let stored = withUnsafeBytes(of: expected.littleEndian) { Data($0) }
         #expect(bytes.range(of: stored) != nil)
@@ -38,7 +38,7 @@ struct ShardFormatTests {
         let table = example(attacked: true)
         let key = exampleKey(table, variant: examplePGD)
         var covered = Data()
-        ContentDigest.visit(key, table, images: nil) { covered.append(contentsOf: $0) }
+        ContentDigest.visit(key, table, images: nil, precision: .float32) { covered.append(contentsOf: $0) }
         func packed<Value>(_ values: Value...) -> Data {
             values.reduce(into: Data()) { all, value in withUnsafeBytes(of: value) { all.append(contentsOf: $0) } }
         }
@@ -55,7 +55,7 @@ struct ShardFormatTests {
         let table = exampleTable(rows: 64, classes: 1000)
         for codec in Codec.allCases {
             try ShardWriter.write(
-                table, header: exampleHeader(table), codec: codec, to: folder.file(codec.rawValue))
+                table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: folder.file(codec.rawValue))
         }
         let raw = try Data(contentsOf: URL(fileURLWithPath: folder.file("raw")))
         let first = table.row(0).withUnsafeBytes { Data($0) }
@@ -69,7 +69,7 @@ struct ShardFormatTests {
         // 700 rows of 10 classes: two chunks of 409 rows, the last one part empty.
         let table = exampleTable(rows: 700, classes: 10, attacked: true)
         let path = folder.file(codec.rawValue)
-        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: codec, to: path)
+        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
         let reader = try ShardReader(path: path, verifyEvery: true)
         for rows in [0..<1, 408..<410, 5..<699, 699..<700, 300..<300, 0..<700] {
             let read = try reader.table(rows)

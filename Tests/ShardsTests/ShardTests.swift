@@ -26,7 +26,7 @@ func roundTrip(codec: Codec, which: Int) throws {
     let folder = TemporaryFolder()
     let (_, table, variant) = tables[which]
     let header = exampleHeader(table, variant: variant)
-    try ShardWriter.write(table, header: header, codec: codec, to: folder.file("a.h5"))
+    try ShardWriter.write(table, header: header, encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
     let reader = try ShardReader(path: folder.file("a.h5"))
     #expect(reader.header == header)
     #expect(reader.codec == codec)
@@ -45,7 +45,7 @@ func equalBytes(codec: Codec) throws {
     let table = exampleTable(rows: 50, classes: 10, attacked: true)
     for name in ["a.h5", "b.h5"] {
         try ShardWriter.write(
-            table, header: exampleHeader(table, variant: examplePGD), codec: codec, to: folder.file(name))
+            table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: folder.file(name))
     }
     #expect(
         try Data(contentsOf: URL(fileURLWithPath: folder.file("a.h5")))
@@ -57,7 +57,7 @@ func damagedRow(codec: Codec) throws {
     let folder = TemporaryFolder()
     let table = exampleTable(rows: 20, classes: 400)
     let path = folder.file("a.h5")
-    try ShardWriter.write(table, header: exampleHeader(table), codec: codec, to: path)
+    try ShardWriter.write(table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: path)
     var bytes = try Data(contentsOf: URL(fileURLWithPath: path))
     let row = table.row(13).withUnsafeBytes { Data($0) }
     let place = codec == .raw ? bytes.range(of: row)!.lowerBound : bytes.count / 2
@@ -78,7 +78,7 @@ func damagedRow(codec: Codec) throws {
 func threads(codec: Codec) throws {
     let folder = TemporaryFolder()
     let table = exampleTable(rows: 300, classes: 50)
-    try ShardWriter.write(table, header: exampleHeader(table), codec: codec, to: folder.file("a.h5"))
+    try ShardWriter.write(table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
     let reader = try ShardReader(path: folder.file("a.h5"))
     DispatchQueue.concurrentPerform(iterations: 1200) { index in
         let row = index * 7 % 300
@@ -101,7 +101,7 @@ func h5py(codec: Codec) throws {
     let folder = TemporaryFolder()
     let table = exampleTable(rows: 130, classes: 10, attacked: true, cost: true)
     let path = folder.file("a.h5")
-    try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), codec: codec, to: path)
+    try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
     try table.logits.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: folder.file("logits.raw")))
     let script = """
         import h5py, hdf5plugin, numpy, sys
