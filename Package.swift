@@ -25,7 +25,7 @@ let package = Package(
         // The only library over LibTorch: `logit` opens it on first use (see Sources/Torch/TorchLibrary.swift).
         .library(name: "LogitTorch", type: .dynamic, targets: ["CTorch"]),
         // HDF5's filter 32015 for stock tools (tools/install-plugin); nothing of ours loads it.
-        .library(name: "H5Zzstd", type: .dynamic, targets: ["CH5Zstd"]),
+        .library(name: "H5Zzstd", type: .dynamic, targets: ["CH5Plugin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -39,10 +39,11 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CH5Zstd", linkerSettings: [.linkedLibrary("zstd")]),
         .target(
-            name: "CH5Zstd",
+            name: "CH5Plugin", dependencies: ["CH5Zstd"],
             // Loaded by programs that know no Swift: without its start-up code and library.
-            linkerSettings: [.linkedLibrary("zstd"), .unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
+            linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
         .target(name: "CAttackKernels"),
         .target(name: "CTorchAPI"),
         .target(

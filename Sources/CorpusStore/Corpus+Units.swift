@@ -76,14 +76,23 @@ extension Corpus {
 
     /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
     /// images are read and checked one by one, and not returned.
-    func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        try Corpus.readShard(layout.absolute(relative), at: relative)
+    /// - Parameter isKnown: whether somebody vouches for a file of this digest; HDF5 sees others first in a child process.
+    func readUnit(
+        _ relative: String, isKnown: (String) -> Bool = { _ in false }
+    ) throws(LogitError) -> (StoredUnit, RowTable, String) {
+        try Corpus.readShard(layout.absolute(relative), at: relative, isKnown: isKnown)
     }
 
     /// The same of a file anywhere.
-    /// - Parameter relative: where it is to belong; nil: its place as a file that `compact` wrote.
-    static func readShard(_ path: String, at relative: String?) throws(LogitError) -> (StoredUnit, RowTable, String) {
+    /// - Parameters:
+    ///   - relative: where it is to belong; nil: its place as a file that `compact` wrote.
+    ///   - isKnown: as of `readUnit`.
+    static func readShard(
+        _ path: String, at relative: String?, isKnown: (String) -> Bool
+    ) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let bytes = try Files.read(path)
+        let fileDigest = Digest.hex(bytes)
+        if !isKnown(fileDigest) { try ForeignShard.check(path) }
         let reader = try ShardReader(path: path)
         try reader.verify()
         let table = try reader.table(0..<reader.rowCount)
@@ -95,7 +104,6 @@ extension Corpus {
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
-        let fileDigest = Digest.hex(bytes)
         let compacted = Layout.shard(key, fileDigest: fileDigest)
         guard relative == nil || relative == Layout.shard(key) || relative == compacted else {
             throw LogitError(

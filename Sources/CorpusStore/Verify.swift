@@ -77,7 +77,7 @@ package enum Verify {
                 "shard \(path) has changed since it was written (its digest differs); put back a copy, or run logit repair and ingest again"
             )
         }
-        let (stored, table, _) = try corpus.readUnit(unit.path)
+        let (stored, table, _) = try corpus.readUnit(unit.path, isKnown: { $0 == unit.fileDigest })
         guard stored.key == unit.key, stored.contentDigest == unit.contentDigest else {
             throw LogitError(.corrupt, "the catalogue describes shard \(path) otherwise than it is; run logit repair")
         }

@@ -15,7 +15,9 @@ package struct AttackFile {
     private let path: String
     private let entries: [Node]
 
-    package static func isNamed(_ text: some StringProtocol) -> Bool { text.hasSuffix(".yaml") || text.hasSuffix(".yml") }
+    package static func isNamed(_ text: some StringProtocol) -> Bool {
+        text.hasSuffix(".yaml") || text.hasSuffix(".yml")
+    }
 
     /// Reads the file; its entries are not yet understood.
     package init(_ path: String) throws(LogitError) {

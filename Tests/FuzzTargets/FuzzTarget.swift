@@ -5,7 +5,7 @@ import Platform
 /// memory out of proportion, no waiting.
 package struct FuzzTarget: Sendable {
     package let name: String
-    /// Inputs that are taken, for a fuzzer to change.
+    /// Inputs for a fuzzer to change; the first is taken.
     package let seeds: @Sendable () throws -> [[UInt8]]
     private let body: @Sendable ([UInt8]) throws -> Void
 

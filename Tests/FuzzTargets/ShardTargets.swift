@@ -19,7 +19,7 @@ extension FuzzTarget {
             buffer!.copyMemory(from: bytes, byteCount: bytes.count)
             defer { free(buffer) }
             var room = bytes.count
-            let count = filter(UInt32(FLAG_REVERSE.rawValue), 0, nil, bytes.count, &room, &buffer)
+            let count = filter(UInt32(FLAG_REVERSE), 0, nil, bytes.count, &room, &buffer)
             precondition(count <= room)
         },
     ]
@@ -37,12 +37,18 @@ extension FuzzTarget {
         let folder = TemporaryFolder()
         let path = folder.file("a.h5")
         var seeds: [[UInt8]] = []
-        for codec in Codec.allCases {
+        let encodings = Codec.allCases.flatMap { codec in
+            [Precision.float32, .float16].map { ShardEncoding(codec: codec, precision: $0) }
+        }
+        for encoding in encodings {
             for (attacked, precision) in [(false, nil), (true, nil), (true, .eightBit)] as [(Bool, ImagePrecision?)] {
-                let table = exampleTable(rows: 3, classes: 5, attacked: attacked, cost: attacked, status8bit: attacked)
+                let (table, rounding) = try exampleTable(
+                    rows: 3, classes: 5, attacked: attacked, cost: attacked, status8bit: attacked
+                ).rounded(to: encoding.precision)
                 try ShardWriter.write(
                     table, images: precision.map { exampleImages(rows: 3, $0) },
-                    header: exampleHeader(table, variant: attacked ? examplePGD : .clean), codec: codec, to: path)
+                    header: exampleHeader(table, variant: attacked ? examplePGD : .clean), encoding: encoding,
+                    rounding: rounding, to: path)
                 seeds.append(try contents(path))
                 try FileManager.default.removeItem(atPath: path)
             }

@@ -17,9 +17,12 @@ private func runDriver(
 @main
 struct Main {
     nonisolated(unsafe) private static var target: FuzzTarget?
+    private static let variable = "LOGITCORPUS_FUZZ_PARSER"
 
     static func main() throws {
         var arguments = CommandLine.arguments
+        // libFuzzer starts this program again with its own options alone.
+        if let name = getenv(Main.variable) { arguments.insert(String(cString: name), at: 1) }
         guard arguments.count > 1 else {
             for target in FuzzTarget.all { print(target.name) }
             return
@@ -29,12 +32,13 @@ struct Main {
         }
         if arguments.count == 4, arguments[2] == "seeds" {
             for (place, seed) in try chosen.seeds().enumerated() {
-                precondition(try chosen.run(seed), "seed \(place) of \(chosen.name) is refused")
+                if try !chosen.run(seed) { print("\(chosen.name): seed \(place) is refused") }
                 try Files.write(seed, to: "\(arguments[3])/seed\(place)", sync: false)
             }
             return
         }
         target = chosen
+        setenv(Main.variable, chosen.name, 1)
         arguments.remove(at: 1)
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var count = Int32(arguments.count)

@@ -23,7 +23,7 @@ struct PluginTests {
         try FileManager.default.copyItem(atPath: PluginTests.plugin, toPath: folder.file("plugins/libH5Zzstd.so"))
         let table = exampleTable(rows: 50, classes: 10)
         let path = folder.file("a.h5")
-        try ShardWriter.write(table, header: exampleHeader(table), codec: .zstd, to: path)
+        try ShardWriter.write(table, header: exampleHeader(table), encoding: .zstd, to: path)
         return (path, table)
     }
 
@@ -55,13 +55,13 @@ struct PluginTests {
         """
 
     @Test("the system's h5py reads the same bits without hdf5plugin", .enabled(if: hasH5py))
-    func systemPython() throws { try python("/usr/bin/python3") }
+    func systemPython() throws { try readBits("/usr/bin/python3") }
 
     @Test(
-        "so does pip's h5py, which brings an HDF5 library of its own", .enabled(if: TestSupport.python != nil))
-    func pipPython() throws { try python(try #require(TestSupport.python)) }
+        "so does pip's h5py, which brings an HDF5 library of its own", .enabled(if: python != nil))
+    func pipPython() throws { try readBits(try #require(python)) }
 
-    private func python(_ program: String) throws {
+    private func readBits(_ program: String) throws {
         let (path, table) = try shard()
         let expected = folder.file("expected")
         try table.logits.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: expected))
