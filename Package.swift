@@ -45,6 +45,7 @@ let package = Package(
             // Loaded by programs that know no Swift: without its start-up code and library.
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
         .target(name: "CAttackKernels"),
+        .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
         .target(
             name: "CTorch", dependencies: ["CTorchAPI"],
@@ -59,14 +60,14 @@ let package = Package(
         swift("Images", ["Logits", "Platform", "CImageCodecs"]),
 
         // Layer 2
-        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash"]),
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash", "CShardKernels"]),
         swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [.embedInCode("Resources/catalog-v1.sql"), .embedInCode("Resources/catalog-v2.sql")],
+            resources: (1...3).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
@@ -89,7 +90,9 @@ let package = Package(
 
         .executableTarget(
             name: "logit-bench",
-            dependencies: ["Logits", "Platform", "Torch", "Images", "Networks", "CorpusStore", "Ingestion", arguments],
+            dependencies: [
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+            ],
             swiftSettings: strict),
 
         // Tests mirror the sources; TestSupport is theirs alone.

@@ -16,7 +16,9 @@ struct Catalog: Sendable {
 
     /// The texts of schema/catalog/catalog-vN.sql: each makes version N of the one before. A new catalogue goes through all.
     static var steps: [String] {
-        [PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql].map { String(decoding: $0, as: UTF8.self) }
+        [PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql, PackageResources.catalog_v3_sql].map {
+            String(decoding: $0, as: UTF8.self)
+        }
     }
 
     /// The SELECT of a view, as the last step that makes it has it.
@@ -59,6 +61,15 @@ struct Catalog: Sendable {
                 try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             }
             return try checked(Catalog(queue: queue, path: path, access: nil), path)
+        }
+    }
+
+    /// An empty catalogue of the present version in memory.
+    static func inMemory() throws(LogitError) -> Catalog {
+        try translating("make", "the catalogue in memory") {
+            let queue = try DatabaseQueue()
+            try queue.write { db in for step in steps { try db.execute(sql: step) } }
+            return Catalog(queue: queue, path: "the catalogue in memory", access: nil)
         }
     }
 

@@ -68,6 +68,8 @@ package enum Compaction {
         package var newlyTied = 0
         package var largestError = 0.0
         package var snapshot = ""
+        /// Shards that could not be read, a sentence each; they stay as they are.
+        package var damaged: [String] = []
         /// Snapshots that hold former files, and the bytes of these.
         package var holdingSnapshots = 0
         package var heldBytes = 0
@@ -78,7 +80,8 @@ package enum Compaction {
     /// - Parameters:
     ///   - progress: called on the caller's thread with (shards done, shards in all).
     ///   - shouldStop: polled between shards; true stops with `cancelled`, keeping what is rewritten.
-    /// - Throws: `usage` where a shard cannot become what is asked for, before anything is written.
+    /// - Throws: `usage` where a shard cannot become what is asked for, before anything is written; `corrupt`, after all others
+    ///   are rewritten, where shards are damaged.
     package static func run(
         _ corpus: Corpus, _ request: CompactionRequest, progress: (Int, Int) -> Void,
         shouldStop: @escaping @Sendable () -> Bool
@@ -94,15 +97,34 @@ package enum Compaction {
         report.shards = units.count
         var work: [ShardRewriting] = []
         for unit in units {
-            let present = try ShardReader(path: corpus.layout.absolute(unit.path)).encoding
-            guard let target = try request.target(present, unit) else { continue }
-            work.append(ShardRewriting(unit: unit, target: target, layout: corpus.layout))
+            try noting(&report) { (report) throws(LogitError) in
+                let present = try ShardReader(path: corpus.layout.absolute(unit.path)).encoding
+                if let target = try request.target(present, unit) {
+                    work.append(ShardRewriting(unit: unit, target: target, layout: corpus.layout))
+                } else {
+                    report.present += 1
+                }
+            }
         }
-        report.present = units.count - work.count
         try rewrite(work, corpus, request, &report, progress, shouldStop)
         report.snapshot = try corpus.createSnapshot(message: message(request)).id
         try addFormerFiles(corpus, &report)
-        return report
+        guard let first = report.damaged.first else { return report }
+        let others = report.damaged.count - 1
+        throw LogitError(
+            .corrupt, first + (others > 0 ? " (and \(others) more damaged shards)" : "") + "; the others are rewritten")
+    }
+
+    /// Goes on where a shard is damaged: the others can be rewritten all the same.
+    private static func noting(
+        _ report: inout Report, _ body: (inout Report) throws(LogitError) -> Void
+    ) throws(LogitError) {
+        do throws(LogitError) {
+            try body(&report)
+        } catch {
+            guard error.code == .corrupt || error.code == .notFound else { throw error }
+            report.damaged.append(error.message)
+        }
     }
 
     private static func message(_ request: CompactionRequest) -> String {
@@ -129,7 +151,7 @@ package enum Compaction {
             PlainThread {
                 while let item = todo.pop() {
                     let result = Result { () throws(LogitError) in try item.write() }
-                    guard results.push(result) else { return }
+                    if !results.push(result) { return discard(result) }
                 }
             }
         }
@@ -138,7 +160,7 @@ package enum Compaction {
             progress(done, work.count)
             guard let result = results.pop() else { break }
             do throws(LogitError) {
-                try commit(try result.get(), corpus, &report)
+                try noting(&report) { (report) throws(LogitError) in try commit(try result.get(), corpus, &report) }
                 if shouldStop(), done + 1 < work.count {
                     throw LogitError(
                         .cancelled, "stopped; every rewritten shard is kept, and the same command goes on from there")
@@ -150,8 +172,14 @@ package enum Compaction {
         }
         results.close()
         workers.forEach { $0.join() }
+        while let result = results.pop() { discard(result) }
         if let failure { throw failure }
         progress(work.count, work.count)
+    }
+
+    /// Removes what was written and is not committed after all.
+    private static func discard(_ result: Result<ShardRewriting.Written, LogitError>) {
+        if case .success(let written) = result { try? Files.remove(written.staged) }
     }
 
     private static func commit(

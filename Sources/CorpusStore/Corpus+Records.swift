@@ -72,10 +72,13 @@ extension Corpus {
 
     package func indexDefender(_ name: String) throws(LogitError) {
         requireWriting()
-        let path = "\(layout.defenders)/\(name)/defender.json"
-        let record = try JSONFile.read(DefenderRecord.self, from: path)
-        let text = try Files.readText(path, limit: 1 << 26)
+        let (record, text) = try defenderRecord(name)
         try catalog.write { db in try Corpus.index(record, text: text, in: db) }
+    }
+
+    func defenderRecord(_ name: String) throws(LogitError) -> (DefenderRecord, String) {
+        let path = "\(layout.defenders)/\(name)/defender.json"
+        return (try JSONFile.read(DefenderRecord.self, from: path), try Files.readText(path, limit: 1 << 26))
     }
 
     static func index(_ defender: DefenderRecord, text: String, in db: Database) throws {

@@ -11,6 +11,7 @@ extension Corpus {
     @discardableResult
     package func createSnapshot(message: String) throws(LogitError) -> SnapshotManifest {
         requireWriting()
+        try completeSnapshots()
         let shards = try units().map(\.entry)
         let tree = Corpus.treeID(shards)
         let head = try headSnapshotID()
@@ -66,15 +67,38 @@ extension Corpus {
                 snapshot.id, snapshot.tree, snapshot.parent, snapshot.message, snapshot.created,
                 snapshot.shards.reduce(0) { $0 + $1.key.rowCount },
             ])
-        let id = db.lastInsertedRowID
-        // By content: `compact` may have put a unit into another file since. What it has rounded is not what the snapshot holds.
+        try list(snapshot, in: db)
+    }
+
+    /// Lists the committed shards of an indexed snapshot under it. By content: `compact` may have put a unit into another file
+    /// since. What it has rounded is not what the snapshot holds.
+    private static func list(_ snapshot: SnapshotManifest, in db: Database) throws {
         var units: [String: Int64] = [:]
         for unit in try Row.fetchAll(db, sql: "SELECT id, content_digest FROM unit_index") {
             units[unit["content_digest"]] = unit["id"]
         }
-        let insert = try db.makeStatement(sql: "INSERT INTO snapshot_unit (snapshot_id, unit_id) VALUES (?, ?)")
+        let insert = try db.makeStatement(
+            sql: "INSERT OR IGNORE INTO snapshot_unit SELECT id, ? FROM snapshot_index WHERE snapshot = ?")
         for shard in snapshot.shards {
-            if let unit = units[shard.contentDigest] { try insert.execute(arguments: [id, unit]) }
+            if let unit = units[shard.contentDigest] { try insert.execute(arguments: [unit, snapshot.id]) }
+        }
+    }
+
+    /// Lists shards that came back (adopted, or made again) under the snapshots that hold them.
+    func completeSnapshots() throws(LogitError) {
+        let incomplete = try catalog.read { db in
+            try String.fetchAll(
+                db,
+                sql: """
+                    SELECT s.snapshot FROM snapshot_index s WHERE s.row_count <> (
+                        SELECT coalesce(sum(u.row_count), 0) FROM snapshot_unit x JOIN unit_index u ON u.id = x.unit_id
+                        WHERE x.snapshot_id = s.id)
+                    """)
+        }
+        for id in incomplete {
+            // A manifest that is damaged or gone is named by verify.
+            guard let snapshot = try? manifest(id) else { continue }
+            try catalog.write { db in try Corpus.list(snapshot, in: db) }
         }
     }
 
@@ -93,11 +117,13 @@ extension Corpus {
             throw LogitError(.usage, "tag \(name) exists already; choose another name, or move it with --force")
         }
         try Files.writeDurably(Array("\(snapshot.id)\n".utf8), to: path)
-        try catalog.write { db in
-            try db.execute(
-                sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [name, snapshot.id])
-        }
+        try catalog.write { db in try Corpus.index((name, snapshot.id), in: db) }
         return snapshot
+    }
+
+    static func index(_ tag: (name: String, snapshot: String), in db: Database) throws {
+        try db.execute(
+            sql: "INSERT OR REPLACE INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
     }
 
     // MARK: Reading

@@ -19,7 +19,7 @@ extension Corpus {
         }
         if let selection { try check(selection, split) }
         let wanted = selection.map { Set($0.ordinals) }
-        let shards = snapshot.map { Set($0.shards.map(\.path)) }
+        let shards = try snapshot.map { (snapshot) throws(LogitError) in try indexedPaths(of: snapshot) }
         let found = try catalog.read { db in
             try Row.fetchAll(
                 db,

@@ -36,6 +36,7 @@ extension Corpus {
         where snapshot.shards.allSatisfy({ contents.contains($0.contentDigest) }) {
             try catalog.write { db in try Corpus.index(snapshot, in: db) }
         }
+        try completeSnapshots()
         for id in known.snapshots.subtracting(snapshots) { try unindexSnapshot(id) }
         try indexStrayTags(known.tags)
         for name in try jsonNames(layout.selections) where !known.selections.contains(name) {

@@ -12,13 +12,32 @@ package struct StoredUnit: Sendable {
     package let contentDigest: String
     package let fileDigest: String
     package let fileBytes: Int
+    /// What more the catalogue knows; a unit that a former version indexed lacks parts of it until `logit repair`.
+    package let details: ShardDetails
+    /// XXH3-128 of its rows in the catalogue, as they were indexed; nil where a former version indexed them.
+    let rowDigest: String?
+
     /// How images are kept beside the rows; nil where none are.
-    package let keptImages: ImagePrecision?
+    package var keptImages: ImagePrecision? { details.keptImages }
+
+    package init(
+        key: UnitKey, path: String, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int,
+        details: ShardDetails, rowDigest: String? = nil
+    ) {
+        self.key = key
+        self.path = path
+        self.classCount = classCount
+        self.contentDigest = contentDigest
+        self.fileDigest = fileDigest
+        self.fileBytes = fileBytes
+        self.details = details
+        self.rowDigest = rowDigest
+    }
 
     package var entry: ShardEntry {
         ShardEntry(
             path: path, key: key, classCount: classCount, contentDigest: contentDigest, fileDigest: fileDigest,
-            fileBytes: fileBytes)
+            fileBytes: fileBytes, details: details)
     }
 }
 
@@ -45,23 +64,25 @@ extension Corpus {
             key: key, classCount: table.classCount, blockRows: blockRows,
             contentDigest: Corpus.contentDigest(key, table, images, encoding.precision),
             softwareJSON: softwareJSON, created: timestamp())
-        let relative = Layout.shard(key)
-        let target = layout.absolute(relative)
         let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
         try Files.remove(staged)
         try ShardWriter.write(
             table, images: images, header: header, encoding: encoding, rounding: rounding, to: staged)
+        let file = try FileDigests(staged)
+        // A former file of the unit (from before `compact`) may lie at its place, held by a snapshot.
+        let place = Layout.shard(key)
+        let isFree = !Files.exists(layout.absolute(place))
+        let relative = isFree ? place : Layout.shard(key, fileDigest: file.digest)
+        let target = layout.absolute(relative)
         try Files.makeDirectory(Files.parent(of: target))
-        let digest = Digest.hex(try Files.read(staged))
-        let size = try Files.size(staged)
         try Files.renameDurably(staged, to: target)
-        try index([
-            (
-                StoredUnit(
-                    key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
-                    fileDigest: digest, fileBytes: size, keptImages: images?.format.precision), table, header.created
-            )
-        ])
+        let details = ShardDetails(
+            table, fileChecksum: file.checksum, encoding: encoding, blockRows: blockRows,
+            keptImages: images?.format.precision)
+        let unit = StoredUnit(
+            key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
+            fileDigest: file.digest, fileBytes: file.bytes, details: details)
+        try index([(unit, table, header.created)])
         return rounding
     }
 
@@ -90,9 +111,8 @@ extension Corpus {
     static func readShard(
         _ path: String, at relative: String?, isKnown: (String) -> Bool
     ) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        let bytes = try Files.read(path)
-        let fileDigest = Digest.hex(bytes)
-        if !isKnown(fileDigest) { try ForeignShard.check(path) }
+        let file = try FileDigests(path)
+        if !isKnown(file.digest) { try ForeignShard.check(path) }
         let reader = try ShardReader(path: path)
         try reader.verify()
         let table = try reader.table(0..<reader.rowCount)
@@ -104,16 +124,19 @@ extension Corpus {
                 .corrupt,
                 "shard \(path) does not hold what its content digest says; run logit repair, which sets it aside")
         }
-        let compacted = Layout.shard(key, fileDigest: fileDigest)
+        let compacted = Layout.shard(key, fileDigest: file.digest)
         guard relative == nil || relative == Layout.shard(key) || relative == compacted else {
             throw LogitError(
                 .corrupt, "shard \(path) belongs at \(Layout.shard(key)), so it was moved or renamed; put it back there"
             )
         }
+        let details = ShardDetails(
+            table, fileChecksum: file.checksum, encoding: reader.encoding, blockRows: reader.header.blockRows,
+            keptImages: reader.imageFormat?.precision)
         let unit = StoredUnit(
             key: key, path: relative ?? compacted, classCount: reader.classCount,
             contentDigest: reader.header.contentDigest,
-            fileDigest: fileDigest, fileBytes: bytes.count, keptImages: reader.imageFormat?.precision)
+            fileDigest: file.digest, fileBytes: file.bytes, details: details)
         return (unit, table, reader.header.created)
     }
 
@@ -144,7 +167,9 @@ extension Corpus {
     // MARK: Reading
 
     /// All committed units, by path.
-    package func units() throws(LogitError) -> [StoredUnit] {
+    package func units() throws(LogitError) -> [StoredUnit] { try Corpus.units(catalog) }
+
+    static func units(_ catalog: Catalog) throws(LogitError) -> [StoredUnit] {
         try catalog.read { db in
             try Row.fetchAll(
                 db,
@@ -170,9 +195,24 @@ extension Corpus {
                 return StoredUnit(
                     key: key, path: row["path"], classCount: row["class_count"], contentDigest: row["content_digest"],
                     fileDigest: row["file_digest"], fileBytes: row["file_bytes"],
-                    // A catalogue of version 1 has no such column, and its shards no images.
-                    keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init))
+                    // A column that a catalogue of a former version does not have gives nil.
+                    details: ShardDetails(
+                        fileChecksum: row["file_checksum"], codec: row["codec"], precision: row["precision"],
+                        blockRows: row["block_rows"],
+                        keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init),
+                        hasStatus8bit: row["status_8bit"], ordinals: row["ordinals"]), rowDigest: row["row_digest"])
             }
         }
+    }
+}
+
+extension ShardDetails {
+    init(
+        _ table: RowTable, fileChecksum: String, encoding: ShardEncoding, blockRows: Int, keptImages: ImagePrecision?
+    ) {
+        self.init(
+            fileChecksum: fileChecksum, codec: encoding.codec.rawValue, precision: encoding.precision.description,
+            blockRows: blockRows, keptImages: keptImages, hasStatus8bit: table.attack?.status8bit != nil,
+            ordinals: OrdinalRanges.text(table.ordinal))
     }
 }

@@ -47,7 +47,9 @@ package final class Corpus: Sendable {
         let layout = Layout(root: path)
         let descriptor = "corpus.json.", catalog = "catalog.sqlite"
         for name in try Files.list(path) {
-            if name.hasPrefix(catalog) || (name.hasPrefix(descriptor) && name.hasSuffix(".tmp")) { continue }
+            if name == "readers" || name.hasPrefix(catalog) || (name.hasPrefix(descriptor) && name.hasSuffix(".tmp")) {
+                continue
+            }
             let own = layout.folders.contains { $0 == "\(path)/\(name)" || $0.hasPrefix("\(path)/\(name)/") }
             guard own, try !Files.holdsFiles("\(path)/\(name)") else { return false }
         }

@@ -1,5 +1,6 @@
 import Crypto
 import Logits
+import Shards
 
 /// SHA-256 in lower-case hex, the only digest of corpus files and contents (row checksums are XXH3, see Shards).
 package struct Digest {
@@ -39,6 +40,21 @@ package struct Digest {
             text.append(digits[Int(byte & 15)])
         }
         return String(decoding: text, as: UTF8.self)
+    }
+}
+
+/// What a file's bytes are known by: both digests in one way over them.
+struct FileDigests {
+    /// SHA-256.
+    let digest: String
+    /// XXH3-128.
+    let checksum: String
+    let bytes: Int
+
+    init(_ path: String) throws(LogitError) {
+        var digest = Digest()
+        (checksum, bytes) = try Checksum128.file(path) { digest.add($0) }
+        self.digest = digest.hex()
     }
 }
 

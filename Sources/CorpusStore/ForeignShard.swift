@@ -22,13 +22,35 @@ package enum ForeignShard {
     ///   words; `corrupt` where the child died of it.
     /// - Parameter program: the child; nil: `logit` beside this program.
     package static func check(_ path: String, by program: String? = nil) throws(LogitError) {
+        if let fault = try verdict(path, by: program) { throw fault }
+    }
+
+    /// Whether HDF5 gets through a shard, sound or not: then it may be opened here, for what of it is left.
+    static func isBearable(_ path: String) -> Bool {
+        do throws(LogitError) {
+            _ = try verdict(path, by: nil)
+            return true
+        } catch {
+            return false
+        }
+    }
+
+    /// As `ShardFaults.problems`, of a file that has changed since it was written.
+    /// - Throws: `corrupt` where HDF5 does not get through it.
+    static func problems(_ path: String) throws(LogitError) -> [String] {
+        _ = try verdict(path, by: nil)
+        return ShardFaults.problems(path)
+    }
+
+    /// What the child says is wrong with a shard; nil: nothing.
+    private static func verdict(_ path: String, by program: String?) throws(LogitError) -> LogitError? {
         let child: String
         if let program { child = program } else { child = try siblingProgram("logit") }
         let (status, words) = try Subprocess.run([child, command, path], remedy: "install it again", input: "")
-        if status == 0, words == "\(fine)\n" { return }
+        if status == 0, words == "\(fine)\n" { return nil }
         let parts = words.split(separator: "\t", maxSplits: 1).map(String.init)
         if status == 0, parts.count == 2, let code = LogitError.Code(rawValue: parts[0]) {
-            throw LogitError(code, String(parts[1].prefix { $0 != "\n" }))
+            return LogitError(code, String(parts[1].prefix { $0 != "\n" }))
         }
         let what = status == 128 + SIGALRM ? "keeps HDF5 busy without end" : "makes HDF5 crash"
         throw LogitError(

@@ -27,6 +27,9 @@ package struct Layout: Sendable {
     }
 
     /// The list of images of an unfinished ingest; its staged blocks lie in staging/NAME.
+    /// How far `scrub` has come.
+    package var scrub: String { "\(root)/scrub.json" }
+
     package func plan(_ name: String) -> String { "\(staging)/plans/\(name).json" }
     package func snapshot(_ id: String) -> String { "\(snapshots)/\(id).json" }
     package func selection(_ name: String) -> String { "\(selections)/\(name).json" }

@@ -29,6 +29,7 @@ package final class ReadOnlyQuery {
     package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
         throws(LogitError)
     {
+        if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
         (handle, access) = try Catalog.translating("open", path) { [path] in
             try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
@@ -138,7 +139,6 @@ package final class ReadOnlyQuery {
         }
         var sql = Catalog.shadows(ofVersion: version)
         if let snapshot {
-            try refuseRounded(snapshot)
             sql += """
                 CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
                     SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
@@ -152,24 +152,6 @@ package final class ReadOnlyQuery {
             throw LogitError(
                 .io,
                 "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
-        }
-    }
-
-    /// A unit that `compact` has rounded is indexed with its present values; a snapshot from before holds others.
-    private func refuseRounded(_ snapshot: SnapshotManifest) throws(LogitError) {
-        var indexed = 0
-        let sql = """
-            SELECT count(*) FROM snapshot_unit su JOIN snapshot_index si ON si.id = su.snapshot_id
-            WHERE si.snapshot = '\(snapshot.id)'
-            """
-        _ = try run(sql) { _, values in
-            if case .integer(let count) = values[0] { indexed = Int(count) }
-        }
-        guard indexed == snapshot.shards.count else {
-            throw LogitError(
-                .stale,
-                "the catalogue has \(indexed) of the \(snapshot.shards.count) shards of snapshot \(snapshot.id.prefix(12)) as that snapshot holds them, since logit compact has rounded the others; sample, train and evaluate still read it with --at, SQL only the rows of now"
-            )
         }
     }
 

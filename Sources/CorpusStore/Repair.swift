@@ -5,13 +5,27 @@ import Platform
 import Shards
 
 /// Rebuilds the catalogue from the files beside it. Nothing is dropped silently: what cannot be taken in is set aside and
-/// named.
+/// named, and of rows that are lost a list is left from which `logit ingest --repair` makes them again.
+///
+/// It can be killed at any point and run again: the old catalogue stays until the new one is whole, and a list is written before
+/// its shard is moved.
 package enum Repair {
     package struct Report: Codable, Sendable {
         package struct SetAside: Codable, Sendable {
             /// Where the shard was, relative to the corpus.
             package var path: String
             package var reason: String
+        }
+
+        package struct Lost: Codable, Sendable {
+            package var path: String
+            /// Rows to make again; nil where nothing is known of them.
+            package var rows: Int?
+            package var reason: String
+            /// Of these rows, relative to the corpus.
+            package var list: String
+            /// Whether the list holds all that `ingest --repair` needs.
+            package var isKnown: Bool
         }
 
         package var shards = 0
@@ -21,8 +35,14 @@ package enum Repair {
         package var selections = 0
         package var defenders = 0
         package var evaluations = 0
-        /// Shards moved to damaged/, with the reason; their images are ingested again by the next ingest.
+        /// Shards moved to damaged/, with the reason.
         package var setAside: [SetAside] = []
+        /// Shards that were set aside by a former repair and are whole now: back at their places.
+        package var putBack: [String] = []
+        /// Shards whose rows the corpus no longer has: `logit ingest --repair` makes them again.
+        package var lost: [Lost] = []
+        /// Snapshots that are not whole, one sentence each.
+        package var incomplete: [String] = []
         /// Other files that could not be read, with the reason.
         package var unreadable: [String] = []
     }
@@ -59,87 +79,120 @@ package enum Repair {
     private static func rebuild(_ corpus: Corpus, _ report: inout Report, _ progress: (Int, Int) -> Void)
         throws(LogitError)
     {
+        let known = try KnownShards(corpus)
         try indexDescriptors(corpus, &report)
-        let shards = try corpus.shardFiles()
-        for (done, relative) in shards.enumerated() {
-            progress(done, shards.count)
-            do throws(LogitError) {
-                let (unit, table, created) = try corpus.readUnit(relative)
-                try corpus.index([(unit, table, created)])
-                report.shards += 1
-                report.rows += unit.key.rowCount
-            } catch {
-                guard error.code != .io else { throw error }
-                try setAside(relative, corpus.layout)
-                report.setAside.append(.init(path: relative, reason: error.message))
-            }
-        }
-        progress(shards.count, shards.count)
+        report.putBack = try putBack(corpus)
+        try indexShards(corpus, known, &report, progress)
+        try listMissing(corpus, known, &report)
+        try corpus.refreshManifests()
         try indexReferences(corpus, &report)
     }
 
-    private static func indexDescriptors(_ corpus: Corpus, _ report: inout Report) throws(LogitError) {
-        for split in try corpus.splits() {
-            let images = try corpus.images(of: split)
-            try corpus.catalog.write { db in try Corpus.index(split, images, in: db) }
-        }
-        for network in try corpus.networks() {
-            try corpus.catalog.write { db in try Corpus.index(network, in: db) }
-        }
-        let selections = try Files.list(corpus.layout.selections).filter { $0.hasSuffix(".json") }
-        for file in selections {
-            try taking("\(corpus.layout.selections)/\(file)", &report) { (path) throws(LogitError) in
-                let selection = try Manifests.readSelection(path)
-                try corpus.catalog.write { db in try Corpus.index(selection, in: db) }
-                return \.selections
-            }
-        }
-    }
+    // MARK: Shards
 
-    private static func indexReferences(_ corpus: Corpus, _ report: inout Report) throws(LogitError) {
-        var found: [SnapshotManifest] = []
-        for id in try corpus.snapshotIDs() {
-            try taking(corpus.layout.snapshot(id), &report) { (_) throws(LogitError) in
-                found.append(try corpus.manifest(id))
-                return \.snapshots
-            }
-        }
-        for snapshot in Corpus.inOrder(found) {
-            try corpus.catalog.write { db in try Corpus.index(snapshot, in: db) }
-        }
-        for tag in try corpus.tags() {
-            try corpus.catalog.write { db in
-                try db.execute(
-                    sql: "INSERT INTO tag_index (name, snapshot) VALUES (?, ?)", arguments: [tag.name, tag.snapshot])
-            }
-            report.tags += 1
-        }
-        for name in try corpus.defenderNames() {
-            try taking("\(corpus.layout.defenders)/\(name)/defender.json", &report) { (_) throws(LogitError) in
-                try corpus.indexDefender(name)
-                return \.defenders
-            }
-        }
-        for file in try Files.list(corpus.layout.evaluations) where file.hasSuffix(".json") {
-            try taking("\(corpus.layout.evaluations)/\(file)", &report) { (path) throws(LogitError) in
-                let record = try JSONFile.read(EvaluationRecord.self, from: path)
-                try corpus.catalog.write { db in try Corpus.index(record, id: String(file.dropLast(5)), in: db) }
-                return \.evaluations
-            }
-        }
-    }
-
-    /// Takes one file in and counts it, or names it as unreadable.
-    private static func taking(
-        _ path: String, _ report: inout Report,
-        _ body: (String) throws(LogitError) -> WritableKeyPath<Report, Int>
+    /// Of the files of a unit one is indexed: that of the head snapshot, else the newest; the others stay for the snapshots that
+    /// hold them.
+    private static func indexShards(
+        _ corpus: Corpus, _ known: KnownShards, _ report: inout Report, _ progress: (Int, Int) -> Void
     ) throws(LogitError) {
-        do throws(LogitError) {
-            report[keyPath: try body(path)] += 1
-        } catch {
-            guard error.code != .io else { throw error }
-            report.unreadable.append(error.message)
+        let files = try corpus.shardFiles()
+        let groups = Dictionary(grouping: files, by: Layout.unitPath).sorted { $0.key < $1.key }.map(\.value)
+        var done = 0
+        for group in groups {
+            var failed: [(path: String, error: LogitError)] = []
+            for relative in inOrder(group, known.head, corpus.layout) {
+                do throws(LogitError) {
+                    let (unit, table, created) = try corpus.readUnit(
+                        relative, isKnown: known.vouches(forFile:))
+                    try corpus.index([(unit, table, created)])
+                    report.shards += 1
+                    report.rows += unit.key.rowCount
+                    break
+                } catch {
+                    guard error.code != .io else { throw error }
+                    failed.append((relative, error))
+                }
+            }
+            let isLost = failed.count == group.count
+            if isLost, let first = failed.first, first.error.code != .badInput {
+                // Before the file is moved: killed in between, the next repair finds both.
+                try list(first.path, first.error.message, file: "damaged/\(first.path)", corpus, known, &report)
+            }
+            if !isLost {
+                // Former files of the unit, which snapshots hold: their bytes alone.
+                let tried = Set(failed.map(\.path))
+                for path in group where !tried.contains(path) {
+                    if let error = try known.damage(path) { failed.append((path, error)) }
+                }
+            }
+            for (path, error) in failed {
+                try setAside(path, corpus.layout)
+                report.setAside.append(.init(path: path, reason: error.message))
+            }
+            done += group.count
+            progress(done, files.count)
         }
+    }
+
+    /// The head's file first, then the newest.
+    private static func inOrder(_ group: [String], _ head: Set<String>, _ layout: Layout) -> [String] {
+        guard group.count > 1 else { return group }
+        func age(_ path: String) -> (Int, Int) {
+            var info = stat()
+            guard stat(layout.absolute(path), &info) == 0 else { return (0, 0) }
+            return (-info.st_mtim.tv_sec, -info.st_mtim.tv_nsec)
+        }
+        return group.sorted {
+            let (first, second) = (head.contains($0) ? 0 : 1, head.contains($1) ? 0 : 1)
+            return first == second ? age($0) < age($1) : first < second
+        }
+    }
+
+    /// Lists units that were known and have no file, and clears the lists of units that are there again.
+    private static func listMissing(
+        _ corpus: Corpus, _ known: KnownShards, _ report: inout Report
+    ) throws(LogitError) {
+        let present = Set(try corpus.units().map(\.key))
+        for entry in known.all where !present.contains(entry.key) {
+            let place = Layout.unitPath(entry.path)
+            guard !report.lost.contains(where: { Layout.unitPath($0.path) == place }) else { continue }
+            try list(entry.path, "its file is missing", file: nil, corpus, known, &report)
+        }
+        for lost in try LostShards.all(corpus.layout) {
+            if let key = lost.shard?.key, present.contains(key) {
+                try LostShards.clear(lost, corpus.layout)
+            } else if !report.lost.contains(where: { $0.path == lost.path }) {
+                report.lost.append(Report.Lost(lost))
+            }
+        }
+    }
+
+    /// Leaves the list of one shard; one that knows its rows already stays as it is.
+    private static func list(
+        _ path: String, _ reason: String, file: String?, _ corpus: Corpus, _ known: KnownShards,
+        _ report: inout Report
+    ) throws(LogitError) {
+        var lost = known.lost(path, reason: reason, file: file)
+        if !lost.isKnown, let before = try? Manifests.readLost(LostShards.path(path, corpus.layout)), before.isKnown {
+            lost = before
+        }
+        try LostShards.write(lost, corpus.layout)
+        report.lost.append(Report.Lost(lost))
+    }
+
+    /// Shards set aside by a former repair that are whole (a descriptor was put back, or a copy of the shard): where their
+    /// places are free.
+    private static func putBack(_ corpus: Corpus) throws(LogitError) -> [String] {
+        var found: [String] = []
+        for relative in try LostShards.files(corpus.layout, ending: ".h5") {
+            let (source, target) = ("\(corpus.layout.damaged)/\(relative)", corpus.layout.absolute(relative))
+            guard !Files.exists(target), (try? Corpus.readShard(source, at: relative, isKnown: { _ in false })) != nil
+            else { continue }
+            try Files.makeDirectory(Files.parent(of: target))
+            try Files.renameDurably(source, to: target)
+            found.append(relative)
+        }
+        return found
     }
 
     /// Moves a shard to damaged/, keeping its path below.
@@ -148,5 +201,13 @@ package enum Repair {
         try Files.makeDirectory(Files.parent(of: target))
         try Files.renameDurably(layout.absolute(relative), to: target)
         try Files.sync(Files.parent(of: layout.absolute(relative)))
+    }
+}
+
+extension Repair.Report.Lost {
+    init(_ lost: LostShard) {
+        self.init(
+            path: lost.path, rows: lost.shard?.key.rowCount, reason: lost.reason, list: "damaged/\(lost.path).json",
+            isKnown: lost.isKnown)
     }
 }

@@ -15,6 +15,9 @@ struct UnitIndexer {
         let attack = try attackID(unit)
         let images = try imageIDs(unit, table, split: split)
         try refuseDoubled(unit, images, split: split, network: network, attack: attack)
+        let rows = IndexedRow.rows(table, images: images)
+        var digest = RowDigest(rowCount: rows.count)
+        for row in rows { digest.add(row) }
 
         var correct = 0
         var invalid = 0
@@ -28,35 +31,26 @@ struct UnitIndexer {
         try db.execute(
             sql: """
                 INSERT INTO unit_index (split_id, network_id, attack_id, view, seed, list_digest, first_position, row_count,
-                    correct_count, invalid_count, path, content_digest, file_digest, file_bytes, created, kept_images)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    correct_count, invalid_count, path, content_digest, file_digest, file_bytes, created, kept_images,
+                    codec, precision, file_checksum, row_digest, block_rows, status_8bit, ordinals)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 split, network, attack, unit.key.view, Int64(bitPattern: unit.key.seed), unit.key.listDigest,
                 unit.key.firstPosition, table.count, correct, invalid, unit.path, unit.contentDigest, unit.fileDigest,
-                unit.fileBytes, created, unit.keptImages?.rawValue,
+                unit.fileBytes, created, unit.keptImages?.rawValue, unit.details.codec, unit.details.precision,
+                unit.details.fileChecksum, digest.hex(correct: correct, invalid: invalid), unit.details.blockRows,
+                unit.details.hasStatus8bit,
+                unit.details.ordinals,
             ])
-        try insertRows(table, unit: db.lastInsertedRowID, images: images)
-    }
-
-    private func insertRows(_ table: RowTable, unit: Int64, images: [Int64]) throws {
-        let insert = try db.makeStatement(
-            sql: "INSERT INTO row_index VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)")
-        for row in 0..<table.count {
-            let label = Int(table.label[row])
-            let statistics = table.logits.withUnsafeBufferPointer { all in
-                RowStatistics(
-                    logits: UnsafeBufferPointer(rebasing: all[row * table.classCount..<(row + 1) * table.classCount]),
-                    label: label)
-            }
-            let attack = table.attack
-            try insert.execute(arguments: [
-                unit, row, images[row], table.prediction[row], statistics.mean, statistics.minimum, statistics.maximum,
-                statistics.l2, statistics.labelMargin, statistics.labelRank, table.indexedStatus(row),
-                attack?.iterations[row],
-                attack.map { Double($0.perturbationL2[row]) }, attack.map { Double($0.perturbationLinf[row]) },
-                attack?.status8bit?[row],
-            ])
+        let id = db.lastInsertedRowID
+        let places = String(repeating: ", ?", count: Int(IndexedRow.columnCount))
+        let insert = try RawStatement(
+            db, "INSERT INTO row_index (unit_id, \(IndexedRow.columns)) VALUES (?\(places))")
+        insert.bind(id, at: 1)
+        for row in rows {
+            row.bind(to: insert, from: 2)
+            try insert.run()
         }
     }
 
@@ -123,42 +117,65 @@ struct UnitIndexer {
 
     /// The image of each row; an image that is not at its ordinal in the split is a slipped row.
     private func imageIDs(_ unit: StoredUnit, _ table: RowTable, split: Int64) throws -> [Int64] {
-        let find = try db.makeStatement(
-            sql: "SELECT id, image, label FROM image_index WHERE split_id = ? AND ordinal = ?")
+        let find = try RawStatement(
+            db, "SELECT id, label, image FROM image_index WHERE split_id = ? AND ordinal = ?")
+        find.bind(split, at: 1)
         var ids: [Int64] = []
         ids.reserveCapacity(table.count)
         for row in 0..<table.count {
-            let found = try Row.fetchOne(find, arguments: [split, table.ordinal[row]])
-            guard let found, found["image"] == table.image[row], found["label"] == table.label[row] else {
+            find.bind(table.ordinal[row], at: 2)
+            guard try find.step(), find.integer(1) == Int64(table.label[row]), find.isEqual(2, table.image[row]) else {
                 throw LogitError(
                     .stale,
-                    "row \(row) of shard \(unit.path) (image \(table.image[row])) is not the image at ordinal \(table.ordinal[row]) of \(unit.key.dataset)/\(unit.key.split); the shard cannot be used here"
+                    "row \(row) of shard \(unit.path) (image \(table.image[row]), label \(table.label[row])) is not the image at ordinal \(table.ordinal[row]) of \(unit.key.dataset)/\(unit.key.split); the shard cannot be used here"
                 )
             }
-            ids.append(found["id"])
+            ids.append(find.integer(0))
+            find.reset()
         }
         return ids
     }
 
+    /// Refuses an image that has a row of the same network, attack and view already. Units whose runs of ordinals are apart
+    /// from this one's are passed over without a look at their rows.
     private func refuseDoubled(_ unit: StoredUnit, _ images: [Int64], split: Int64, network: Int64, attack: Int64)
         throws
     {
-        let others = try Int64.fetchAll(
+        let runs = unit.details.ordinals.flatMap(OrdinalRanges.runs)
+        let others = try Row.fetchAll(
             db,
-            sql: "SELECT id FROM unit_index WHERE split_id = ? AND network_id = ? AND attack_id = ? AND view = ?",
-            arguments: [split, network, attack, unit.key.view])
-        guard !others.isEmpty else { return }
-        let find = try db.makeStatement(
             sql: """
-                SELECT 1 FROM row_index r JOIN unit_index u ON u.id = r.unit_id
-                WHERE r.image_id = ? AND u.network_id = ? AND u.attack_id = ? AND u.view = ?
-                """)
-        for image in images
-        where try Int.fetchOne(find, arguments: [image, network, attack, unit.key.view]) != nil {
-            throw LogitError(
-                .badInput,
-                "shard \(unit.path) holds rows that the corpus has already from another shard (same image, network, attack and view); remove one of the two"
-            )
+                SELECT path, ordinals FROM unit_index
+                WHERE split_id = ? AND network_id = ? AND attack_id = ? AND view = ?
+                """,
+            arguments: [split, network, attack, unit.key.view])
+        let isApart = others.allSatisfy { other in
+            guard let runs, let theirs = (other["ordinals"] as String?).flatMap(OrdinalRanges.runs) else {
+                return false
+            }
+            return !OrdinalRanges.overlap(runs, theirs)
+        }
+        if isApart { return }
+        let find = try RawStatement(
+            db,
+            """
+            SELECT u.id FROM row_index r JOIN unit_index u ON u.id = r.unit_id
+            WHERE r.image_id = ? AND u.network_id = ? AND u.attack_id = ? AND u.view = ?
+            """)
+        for (place, value) in [network, attack, Int64(unit.key.view)].enumerated() {
+            find.bind(value, at: 2 + Int32(place))
+        }
+        for image in images {
+            find.bind(image, at: 1)
+            if try find.step() {
+                let other = try String.fetchOne(
+                    db, sql: "SELECT path FROM unit_index WHERE id = ?", arguments: [find.integer(0)])
+                throw LogitError(
+                    .badInput,
+                    "shard \(unit.path) holds rows that the corpus has already from shard \(other ?? "") (same image, network, attack and view); remove one of the two"
+                )
+            }
+            find.reset()
         }
     }
 }

@@ -60,6 +60,19 @@ package enum Checkpoint {
     }
 }
 
+extension StoredDefender {
+    /// Checkpoints that do not hold what their digests say, one sentence each.
+    package static func checkpointProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
+        var problems: [String] = []
+        for name in try corpus.defenderNames() {
+            let folder = folder(corpus.layout, name)
+            guard Files.exists(Checkpoint.path(folder)) else { continue }
+            do throws(LogitError) { _ = try Checkpoint.read(folder) } catch { problems.append(error.message) }
+        }
+        return problems
+    }
+}
+
 /// One trainer a defender: an exclusive `flock` on its folder. The kernel drops it when the process ends, however it ends.
 final class TrainingLock {
     private let descriptor: Int32

@@ -34,11 +34,12 @@ package enum Ingest {
             var part = IngestReport.Part(
                 attack: work.variant.canonical, view: work.view, images: wanted.count, present: 0, resumed: 0,
                 computed: 0, unkept: unkept, invalid: 0, precision: request.encoding.precision.description)
-            let plans = try plans(for: work, wanted, request, corpus, note: note)
-            part.present = max(0, wanted.count - plans.reduce(0) { $0 + $1.ordinals.count })
+            let lost = try LostPlan.all(for: work, wanted, request, corpus)
+            let plans = try plans(for: work, wanted, besides: lost, request, corpus, note: note)
+            part.present = max(0, wanted.count - (lost.map(\.plan) + plans).reduce(0) { $0 + $1.ordinals.count })
             counter.add(part.present, computed: false)
             let computation = BlockComputation(work: work, classifier: classifier, source: source)
-            for plan in plans {
+            func compute(_ plan: IngestPlan, _ request: IngestRequest) throws(LogitError) {
                 let pipeline = Pipeline(
                     plan: plan, computation: computation, corpus: corpus, request: request, shouldStop: shouldStop)
                 let roundings = try pipeline.run { rows, computed in
@@ -48,6 +49,13 @@ package enum Ingest {
                 }
                 part.add(roundings)
             }
+            for lost in lost {
+                note("making \(lost.plan.ordinals.count) rows of \(work.variant) again that logit repair has listed")
+                try compute(lost.plan, lost.request(request))
+                try LostShards.clear(lost.shard, corpus.layout)
+                report.madeAgain += 1
+            }
+            for plan in plans { try compute(plan, request) }
             part.invalid = try corpus.invalidOrdinals(work.rowSet(request)).intersection(wanted).count
             if part.invalid > 0 {
                 note(
@@ -66,6 +74,7 @@ package enum Ingest {
         let names = works.map(\.variant.canonical)
         let message =
             "ingest \(request.split.dataset)/\(request.split.split) \(request.network.name) \(names.joined(separator: ","))"
+        if report.madeAgain > 0 { try corpus.refreshManifests() }
         report.snapshot = try corpus.createSnapshot(message: message).id
         return report
     }
@@ -145,11 +154,13 @@ package enum Ingest {
     }
 
     /// What is left to compute: unfinished plans that hold images asked for, then a new plan for those that none has.
+    /// - Parameter lost: what is made again besides.
     private static func plans(
-        for work: Work, _ wanted: [Int], _ request: IngestRequest, _ corpus: Corpus, note: (String) -> Void
+        for work: Work, _ wanted: [Int], besides lost: [LostPlan], _ request: IngestRequest, _ corpus: Corpus,
+        note: (String) -> Void
     ) throws(LogitError) -> [IngestPlan] {
         let (split, network) = (request.split, request.network)
-        let stored = try corpus.storedOrdinals(work.rowSet(request))
+        let stored = try corpus.storedOrdinals(work.rowSet(request)).union(lost.flatMap(\.plan.ordinals))
         var missing = wanted.filter { !stored.contains($0) }
         let blockRows = request.blockRows ?? network.blockRows
         let imageBytes = request.keepImages.map {

@@ -25,6 +25,13 @@ package struct IngestPlan: Codable, Sendable, Descriptor {
     var ordinals: [Int]
     /// What is kept beside the logits; absent for nothing.
     var keeping: Keeping?
+    /// Where the list is one unit of a longer one, to be made again: that list and the unit's place in it.
+    var origin: Origin?
+
+    struct Origin: Codable, Sendable {
+        var listDigest: String
+        var firstPosition: Int
+    }
 
     package var fault: String? {
         guard (1...1 << 20).contains(blockRows), unitRows > 0, unitRows <= 1 << 26, unitRows % blockRows == 0 else {
@@ -36,8 +43,13 @@ package struct IngestPlan: Codable, Sendable, Descriptor {
 
     var variant: Variant { Variant(name: attackName, canonical: attack, parametersJSON: attackParameters) }
 
-    /// SHA-256 over the ordinals, one a line.
-    var listDigest: String { Digest.hex(ordinals.map(String.init).joined(separator: "\n")) }
+    /// SHA-256 over the ordinals of the whole list, one a line.
+    var listDigest: String {
+        origin?.listDigest ?? Digest.hex(ordinals.map(String.init).joined(separator: "\n"))
+    }
+
+    /// Place in the whole list of the first ordinal.
+    private var firstPosition: Int { origin?.firstPosition ?? 0 }
 
     /// What two plans must share to be about the same rows.
     var subject: String {
@@ -52,21 +64,25 @@ package struct IngestPlan: Codable, Sendable, Descriptor {
             UnitKey(
                 dataset: dataset, split: split, datasetDigest: datasetDigest, network: network,
                 networkDigest: networkDigest, preprocessing: preprocessing, variant: variant, view: view, seed: seed,
-                listDigest: digest, firstPosition: first, rowCount: min(unitRows, ordinals.count - first))
+                listDigest: digest, firstPosition: firstPosition + first,
+                rowCount: min(unitRows, ordinals.count - first))
         }
     }
 
-    /// Positions in the list of a unit's blocks; only the list's last block may be short.
+    /// Places in `ordinals` of a unit's blocks; only the list's last block may be short.
     func blocks(of unit: UnitKey) -> [Range<Int>] {
-        let end = unit.firstPosition + unit.rowCount
-        return stride(from: unit.firstPosition, to: end, by: blockRows).map { $0..<min($0 + blockRows, end) }
+        let start = unit.firstPosition - firstPosition
+        let end = start + unit.rowCount
+        return stride(from: start, to: end, by: blockRows).map { $0..<min($0 + blockRows, end) }
     }
 
     // MARK: Files
 
     private static func folder(_ layout: Layout) -> String { "\(layout.staging)/plans" }
 
-    private var name: String { "\(Digest.hex(subject).prefix(16))-\(listDigest.prefix(16))" }
+    private var name: String {
+        "\(Digest.hex(subject).prefix(16))-\(listDigest.prefix(16))" + (origin.map { "-\($0.firstPosition)" } ?? "")
+    }
 
     /// Where its blocks are staged: what `gc` finds there without a plan of that name belongs to nobody.
     func blocks(_ layout: Layout) -> String { "\(layout.staging)/\(name)" }

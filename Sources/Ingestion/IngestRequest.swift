@@ -120,6 +120,8 @@ package struct IngestReport: Codable, Sendable {
 
     package var parts: [Part] = []
     package var adoptedShards = 0
+    /// Shards of rows that `logit repair` had listed as lost.
+    package var madeAgain = 0
     package var snapshot = ""
     package var seconds = 0.0
     package var imagesPerSecond = 0.0

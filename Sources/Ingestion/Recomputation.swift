@@ -50,10 +50,12 @@ final class Recomputer {
     private var sources: [String: ImageSource] = [:]
     private var classifiers: [String: any Classifier] = [:]
     private let opening: AttackOpening
+    private let device: Device
 
-    init(_ corpus: Corpus, opening: @escaping AttackOpening) {
+    init(_ corpus: Corpus, opening: @escaping AttackOpening, device: Device = .cpu) {
         self.corpus = corpus
         self.opening = opening
+        self.device = device
     }
 
     /// Everything that makes rows like those of a unit.
@@ -93,7 +95,7 @@ final class Recomputer {
 
     private func classifier(_ network: NetworkDescriptor) throws(LogitError) -> any Classifier {
         if let known = classifiers[network.name] { return known }
-        let opened = try Ingest.openClassifier(network, corpus)
+        let opened = try Ingest.openClassifier(network, corpus, device: device)
         classifiers[network.name] = opened
         return opened
     }

@@ -94,7 +94,8 @@ package enum Recompute {
             let logitNoise = Judged.largest(noise.map(\.logitDifference))
             let perturbationNoise = Judged.largest(noise.compactMap { $0.perturbationDifference })
             let logits = Judged.isExplained(
-                comparison.logitDifference, noise: logitNoise, gate: Gates.logits(precision) * max(1, comparison.logitScale))
+                comparison.logitDifference, noise: logitNoise,
+                gate: Gates.logits(precision) * max(1, comparison.logitScale))
             let perturbation =
                 !comparison.different.contains("perturbation_l2")
                 || Judged.isExplained(

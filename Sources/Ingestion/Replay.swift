@@ -147,7 +147,10 @@ enum Gates {
                 "\(other) of the block's \(rows.count) rows have another prediction, more than other software explains"
         }
         if isClean {
-            guard let far = rows.first(where: { ($0.logitDifference ?? .infinity) > logits(precision) * max(1, $0.logitScale) })
+            guard
+                let far = rows.first(where: {
+                    ($0.logitDifference ?? .infinity) > logits(precision) * max(1, $0.logitScale)
+                })
             else { return nil }
             return
                 "the logits of row \(far.ordinal) differ by \(far.logitDifference.map { "\($0)" } ?? "NaN"), more than other software explains"

@@ -3,16 +3,11 @@ import Shards
 
 /// Where the rows of the images are: for each image the clean row and one row an attack.
 struct PairIndex: Sendable {
-    struct Place: Sendable {
-        let shard: Int32
-        let row: Int32
-    }
-
     let readers: [ShardReader]
     /// Ordinals of the images that have every row, ascending.
     let ordinals: [Int64]
     /// Clean, then one for each attack, by image.
-    let places: [[Place]]
+    let places: [[RowPlace]]
     let classCount: Int
     /// Images that lack one of the rows.
     let unpairedCount: Int
@@ -28,14 +23,14 @@ struct PairIndex: Sendable {
         }
         let chosen = try PairIndex.choose(subject, attacks, view, "\(network) over \(dataset)/\(split)", manifest)
         var readers: [ShardReader] = []
-        var tables: [[Int64: Place]] = []
+        var tables: [[Int64: RowPlace]] = []
         var statuses: [Int: [UInt8]] = [:]
         for entries in chosen {
-            var table: [Int64: Place] = [:]
+            var table: [Int64: RowPlace] = [:]
             for entry in entries {
                 let reader = try PairIndex.open(entry, corpusRoot, verifyEvery: options.verifyEvery)
                 for (row, ordinal) in reader.columns.ordinal.enumerated() {
-                    guard table.updateValue(Place(shard: Int32(readers.count), row: Int32(row)), forKey: ordinal) == nil
+                    guard table.updateValue(RowPlace(shard: readers.count, row: row), forKey: ordinal) == nil
                     else {
                         throw LogitError(
                             .corrupt,
@@ -78,10 +73,10 @@ struct PairIndex: Sendable {
     /// in silence. Attacked rows without a clean twin and rows that are skipped or replaced are few. Where a clean twin is
     /// missing, its own ordinal may be the damaged one, so the clean rows without an attacked one are read as well.
     private static func checkLeftOut(
-        _ tables: [[Int64: Place]], _ readers: [ShardReader], _ options: SamplerOptions
+        _ tables: [[Int64: RowPlace]], _ readers: [ShardReader], _ options: SamplerOptions
     ) throws(LogitError) {
         let (clean, attacked) = (tables[0], tables.dropFirst())
-        var doubtful: [Place] = []
+        var doubtful: [RowPlace] = []
         var isCleanMissing = false
         for table in attacked {
             for (ordinal, place) in table {
@@ -101,16 +96,17 @@ struct PairIndex: Sendable {
                 doubtful.append(place)
             }
         }
-        let scratch = UnsafeMutableBufferPointer<Float>.allocate(capacity: readers[0].classCount)
-        defer { scratch.deallocate() }
+        let row = UnsafeMutableBufferPointer<Float>.allocate(capacity: readers[0].classCount)
+        defer { row.deallocate() }
+        let scratch = RowScratch()
         // In the order on disk, so that a compressed chunk is decoded for neighbours together and errors come out alike.
         for place in doubtful.sorted(by: { ($0.shard, $0.row) < ($1.shard, $1.row) }) {
-            try readers[Int(place.shard)].copyLogits(row: Int(place.row), into: scratch)
+            try readers[Int(place.shard)].copyLogits(row: Int(place.row), into: row, scratch: scratch)
         }
     }
 
     /// A clean row that is invalid stands for nothing: unless invalid rows are kept, its image is left out.
-    private static func isSkipped(_ clean: Place?, _ readers: [ShardReader], _ options: SamplerOptions) -> Bool {
+    private static func isSkipped(_ clean: RowPlace?, _ readers: [ShardReader], _ options: SamplerOptions) -> Bool {
         guard let clean, options.invalidTwins != .keep else { return false }
         return readers[Int(clean.shard)].columns.isInvalid(Int(clean.row))
     }

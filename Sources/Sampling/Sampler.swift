@@ -87,27 +87,19 @@ package final class Sampler: Sendable {
         return PairIndex.policy(status, options) == .clean ? 0 : variant
     }
 
-    fileprivate func read(_ batch: Int, order: [Int32], epoch: Int) throws(LogitError) -> Batch {
+    fileprivate func read(
+        _ batch: Int, order: [Int32], epoch: Int, scratch: RowScratch
+    ) throws(LogitError) -> Batch {
         let images = order[batch * options.batchRowCount..<min(order.count, (batch + 1) * options.batchRowCount)].map(
             Int.init)
         let variants = images.map { variant($0, epoch) }
-        var labels: [Int32] = []
-        labels.reserveCapacity(images.count)
-        for (image, variant) in zip(images, variants) {
-            // Of the row whose logits are read: its checksum, compared then, covers the label too.
-            let place = index.places[variant][image]
-            labels.append(index.readers[Int(place.shard)].columns.label[Int(place.row)])
-        }
+        let places = zip(images, variants).map { index.places[$1][$0] }
+        // Of the rows whose logits are read: their checksums, compared then, cover the labels too.
+        let labels = places.map { index.readers[Int($0.shard)].columns.label[Int($0.row)] }
         var failure: LogitError?
         let logits = [Float](unsafeUninitializedCapacity: images.count * classCount) { buffer, filled in
             do throws(LogitError) {
-                for (place, image) in images.enumerated() {
-                    let source = index.places[variants[place]][image]
-                    try index.readers[Int(source.shard)].copyLogits(
-                        row: Int(source.row),
-                        into: UnsafeMutableBufferPointer(
-                            rebasing: buffer[place * classCount..<(place + 1) * classCount]))
-                }
+                try RowGather.copy(places, of: index.readers, into: buffer, scratch: scratch)
                 filled = buffer.count
             } catch { failure = error }
         }
@@ -177,10 +169,13 @@ package final class BatchSequence {
             queues.append(queue)
             let (sampler, order, epoch, batches) = (sampler, order, epoch, batches)
             PlainThread {
+                let scratch = RowScratch()
                 for place in stride(from: thread, to: batches.count, by: threads) {
                     let result: Result<Batch, LogitError>
                     do throws(LogitError) {
-                        result = .success(try sampler.read(batches[place], order: order, epoch: epoch))
+                        result = .success(
+                            try sampler.read(
+                                batches[place], order: order, epoch: epoch, scratch: scratch))
                     } catch { result = .failure(error) }
                     guard queue.push(result), case .success = result else { break }
                 }

@@ -12,15 +12,20 @@ package struct ShardEntry: Codable, Sendable, Equatable {
     /// SHA-256 of the file's bytes.
     package var fileDigest: String
     package var fileBytes: Int
+    /// Absent in manifests of before.
+    package var details: ShardDetails
 
-    package init(path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int)
-    {
+    package init(
+        path: String, key: UnitKey, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int,
+        details: ShardDetails = ShardDetails()
+    ) {
         self.path = path
         self.key = key
         self.classCount = classCount
         self.contentDigest = contentDigest
         self.fileDigest = fileDigest
         self.fileBytes = fileBytes
+        self.details = details
     }
 
     private enum CodingKeys: String, CodingKey {
@@ -57,6 +62,7 @@ package struct ShardEntry: Codable, Sendable, Equatable {
         try fields.encode(contentDigest, forKey: .contentDigest)
         try fields.encode(fileDigest, forKey: .fileDigest)
         try fields.encode(fileBytes, forKey: .fileBytes)
+        try details.encode(to: encoder)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -81,6 +87,7 @@ package struct ShardEntry: Codable, Sendable, Equatable {
         contentDigest = try fields.decode(String.self, forKey: .contentDigest)
         fileDigest = try fields.decode(String.self, forKey: .fileDigest)
         fileBytes = try fields.decode(Int.self, forKey: .fileBytes)
+        details = try ShardDetails(from: decoder)
     }
 }
 
@@ -166,10 +173,7 @@ package enum Manifests {
                     "\(path) names the shard “\(entry.path.prefix(200))”, which cannot be of this corpus or is "
                         + "named twice; put back a copy of it")
             }
-            guard (1...ShardLimits.rows).contains(entry.key.rowCount),
-                (2...ShardLimits.classes).contains(entry.classCount), entry.key.view >= 0,
-                entry.key.firstPosition >= 0, entry.fileBytes > 0
-            else {
+            guard isPossible(entry) else {
                 throw LogitError(
                     .corrupt,
                     "\(path) describes the shard \(entry.path) with numbers that no shard has; put back a copy of it")
@@ -190,7 +194,12 @@ package enum Manifests {
     }
 
     /// A plain path below `shards/`.
-    private static func isInside(_ path: String) -> Bool {
+    static func isPossible(_ entry: ShardEntry) -> Bool {
+        (1...ShardLimits.rows).contains(entry.key.rowCount) && (2...ShardLimits.classes).contains(entry.classCount)
+            && entry.key.view >= 0 && entry.key.firstPosition >= 0 && entry.fileBytes > 0
+    }
+
+    static func isInside(_ path: String) -> Bool {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count > 1 && parts[0] == "shards" && !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }
             && !path.utf8.contains(0)
@@ -201,7 +210,7 @@ package enum Manifests {
         private enum CodingKeys: String, CodingKey { case formatVersion = "format_version" }
     }
 
-    private static func decode<Value: Decodable>(_ type: Value.Type, _ path: String) throws(LogitError) -> Value {
+    static func decode<Value: Decodable>(_ type: Value.Type, _ path: String) throws(LogitError) -> Value {
         let data = Data(try Files.read(path, limit: byteLimit))
         let decoder = JSONDecoder()
         do {
@@ -223,7 +232,7 @@ package enum Manifests {
         }
     }
 
-    private static func json(_ value: some Encodable) -> [UInt8] {
+    static func json(_ value: some Encodable) -> [UInt8] {
         let encoder = JSONEncoder()
         encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
         guard let data = try? encoder.encode(value) else { preconditionFailure("a manifest that JSON cannot hold") }

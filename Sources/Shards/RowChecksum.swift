@@ -48,7 +48,8 @@ extension RowTable {
         return withStoredLogits(precision) { all in
             (0..<count).map { row in
                 checksum.value(
-                    self, row: row, logits: UnsafeRawBufferPointer(rebasing: all[row * rowBytes..<(row + 1) * rowBytes]),
+                    self, row: row,
+                    logits: UnsafeRawBufferPointer(rebasing: all[row * rowBytes..<(row + 1) * rowBytes]),
                     image: images?[row])
             }
         }

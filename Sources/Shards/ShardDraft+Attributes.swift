@@ -21,7 +21,8 @@ extension ShardDraft {
             ("network", key.network), ("network_digest", key.networkDigest), ("preprocessing", key.preprocessing),
             ("attack", key.variant.canonical), ("attack_name", key.variant.name),
             ("attack_parameters", key.variant.parametersJSON), ("list_digest", key.listDigest),
-            ("content_digest", header.contentDigest), ("codec", codec.rawValue), ("precision", encoding.precision.description),
+            ("content_digest", header.contentDigest), ("codec", codec.rawValue),
+            ("precision", encoding.precision.description),
             ("software", header.softwareJSON), ("created", header.created),
         ]
     }

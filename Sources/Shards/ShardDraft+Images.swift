@@ -31,11 +31,8 @@ extension ShardDraft {
             guard H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), images.bytes) >= 0 else { throw failure }
         case .zstd:
             for row in 0..<images.count {
-                let stored = images.image(row).withUnsafeBytes { bytes in
-                    switch format.precision {
-                    case .eightBit: ZstdChunks.compress(bytes, planes: 1)
-                    case .float: ZstdChunks.encode(bytes, valueBytes: 4)
-                    }
+                let stored = images.image(row).withUnsafeBytes {
+                    ZstdChunks.encodeImage($0, valueBytes: format.precision.valueBytes)
                 }
                 let start = [hsize_t(row), 0, 0, 0]
                 guard H5Dwrite_chunk(dataset.id, lc_default(), 0, start, stored.count, stored) >= 0 else {

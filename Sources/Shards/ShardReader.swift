@@ -5,8 +5,8 @@ import Synchronization
 
 /// One shard, open for reading. Nothing is handed out unchecked: a row's checksum is compared at the row's first use.
 ///
-/// The columns beside the logits are small and read at once. Logits of codec `raw` come from a memory map, those of `zstd`
-/// are fetched under HDF5's lock and decoded outside it; both from any number of threads.
+/// The columns beside the logits are small and read at once. Logits and images come from a memory map and are undone here,
+/// from any number of threads: once a shard is open, nothing of it takes HDF5's lock or a file descriptor.
 ///
 /// `@unchecked Sendable`: everything is constant after `init` but the atomics behind `checked`, which only go from false to
 /// true; a row that racing threads both check is checked the same twice.
@@ -21,15 +21,16 @@ package final class ShardReader: @unchecked Sendable {
 
     private let checksums: [UInt64]
     private let checked: UnsafeMutablePointer<Atomic<Bool>>
-    private let verifyEvery: Bool
-    private let logits: StoredLogits
+    let verifyEvery: Bool
+    let logits: StoredLogits
     private let images: StoredImages?
 
     package var rowCount: Int { header.key.rowCount }
     package var classCount: Int { header.classCount }
     package var codec: Codec { encoding.codec }
     package var precision: Precision { encoding.precision }
-    private var rowBytes: Int { classCount * precision.valueBytes }
+    /// Of the logits of one row, as stored.
+    var rowBytes: Int { classCount * precision.valueBytes }
     /// Of the images kept beside the rows; nil where none are.
     package var imageFormat: ImageFormat? { images?.format }
 
@@ -44,8 +45,10 @@ package final class ShardReader: @unchecked Sendable {
         let encoding = try source.encoding()
         rounding = try source.rounding(encoding.precision)
         (columns, checksums) = try source.columns(header)
-        images = try source.images(header, encoding.codec)
-        logits = try source.logits(header, encoding)
+        let file = try MappedFile(path)
+        guard file.bytes.count == source.fileBytes else { throw source.damaged("it changed while it was opened") }
+        images = try source.images(header, encoding.codec, in: file)
+        logits = try source.logits(header, encoding, in: file)
         self.path = path
         self.header = header
         self.encoding = encoding
@@ -57,14 +60,6 @@ package final class ShardReader: @unchecked Sendable {
     deinit {
         checked.deinitialize(count: header.key.rowCount)
         checked.deallocate()
-    }
-
-    /// Copies one row's logits.
-    /// - Parameter output: room for `classCount` values.
-    /// - Throws: `corrupt`, naming shard and row, where the row does not match its checksum.
-    package func copyLogits(row: Int, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
-        precondition(row >= 0 && row < rowCount && output.count == classCount)
-        try read(row..<row + 1, into: output, always: verifyEvery)
     }
 
     /// Some rows whole, checked.
@@ -100,18 +95,22 @@ package final class ShardReader: @unchecked Sendable {
 
     private func forEachImage(_ rows: Range<Int>, _ body: (UnsafeRawBufferPointer) -> Void) throws(LogitError) {
         guard let images else { return }
+        let image = UnsafeMutableRawBufferPointer.allocate(byteCount: images.format.byteCount, alignment: 16)
         let scratch = UnsafeMutableRawBufferPointer.allocate(byteCount: images.format.byteCount, alignment: 16)
-        defer { scratch.deallocate() }
+        defer {
+            image.deallocate()
+            scratch.deallocate()
+        }
         for row in rows {
-            guard images.copy(row, from: logits, into: scratch),
-                KeptImages.checksum(UnsafeRawBufferPointer(scratch)) == images.checksums[row]
+            guard images.copy(row, into: image, scratch: scratch),
+                KeptImages.checksum(UnsafeRawBufferPointer(image)) == images.checksums[row]
             else {
                 throw LogitError(
                     .corrupt,
                     "the image of row \(row) of shard \(path) (image \(columns.image[row])) fails its checksum, so the file was damaged; put back a copy, or run logit repair and ingest again"
                 )
             }
-            body(UnsafeRawBufferPointer(scratch))
+            body(UnsafeRawBufferPointer(image))
         }
     }
 
@@ -139,7 +138,9 @@ package final class ShardReader: @unchecked Sendable {
     private func isConsistent(_ row: Int, _ values: some Collection<Float>) -> Bool {
         guard columns.label[row] >= 0, Int(columns.label[row]) < classCount else { return false }
         let prediction = columns.prediction[row]
-        guard let attack = columns.attack else { return isLargest(prediction, values, RowTable.cleanPrediction(values)) }
+        guard let attack = columns.attack else {
+            return isLargest(prediction, values, RowTable.cleanPrediction(values))
+        }
         guard isLargest(prediction, values, argMax(values)), let outcome = Outcome(rawValue: attack.status[row]) else {
             return false
         }
@@ -156,50 +157,14 @@ package final class ShardReader: @unchecked Sendable {
         return value(prediction) == value(arg)
     }
 
-    /// Rows as float32, checked.
-    private func read(
-        _ rows: Range<Int>, into output: UnsafeMutableBufferPointer<Float>, always: Bool
-    ) throws(LogitError) {
-        guard precision == .float16 else {
-            let bytes = UnsafeMutableRawBufferPointer(output)
-            try copy(rows, into: bytes)
-            return try check(rows, UnsafeRawBufferPointer(bytes), always: always)
-        }
-        let stored = UnsafeMutableRawBufferPointer.allocate(byteCount: rows.count * rowBytes, alignment: 16)
-        defer { stored.deallocate() }
-        try copy(rows, into: stored)
-        try check(rows, UnsafeRawBufferPointer(stored), always: always)
-        let halves = stored.bindMemory(to: UInt16.self)
-        for index in 0..<halves.count { output[index] = HalfFloat.value(halves[index]) }
-    }
-
-    /// Rows as stored, unchecked.
-    private func copy(_ rows: Range<Int>, into output: UnsafeMutableRawBufferPointer) throws(LogitError) {
-        switch logits {
-        case .mapped(let map, let offset):
-            let source = map.bytes.baseAddress! + offset + rows.lowerBound * rowBytes
-            memcpy(output.baseAddress!, source, rows.count * rowBytes)
-        case .chunked(let chunks):
-            let (base, rowBytes) = (rows.lowerBound, rowBytes)
-            try chunks.forEachRun(rows) { (run, values) throws(LogitError) in
-                memcpy(output.baseAddress! + (run.lowerBound - base) * rowBytes, values.baseAddress!, values.count)
-            } damaged: { run in
-                LogitError(
-                    .corrupt,
-                    "rows \(run.lowerBound) to \(min(run.upperBound, rowCount) - 1) of shard \(path) cannot be decoded, so the file was damaged; put back a copy, or run logit repair and ingest again"
-                )
-            }
-        }
-    }
-
-    private func check(_ rows: Range<Int>, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
+    func check(_ rows: Range<Int>, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
         for (place, row) in rows.enumerated() {
             let part = stored[place * rowBytes..<(place + 1) * rowBytes]
             try check(row, UnsafeRawBufferPointer(rebasing: part), always: always)
         }
     }
 
-    private func check(_ row: Int, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
+    func check(_ row: Int, _ stored: UnsafeRawBufferPointer, always: Bool) throws(LogitError) {
         if !always && checked[row].load(ordering: .relaxed) { return }
         var checksum = RowChecksum()
         let image = images?.checksums[row]

@@ -69,7 +69,9 @@ extension ShardSource {
 
     func integer(_ name: String) throws(LogitError) -> Int64 { try scalar(name, .int64, 0 as Int64) }
 
-    private func real(_ name: RoundingAttribute) throws(LogitError) -> Double { try scalar(name.rawValue, .float64, 0.0) }
+    private func real(_ name: RoundingAttribute) throws(LogitError) -> Double {
+        try scalar(name.rawValue, .float64, 0.0)
+    }
 
     private func scalar<Value: BitwiseCopyable>(
         _ name: String, _ wanted: ElementType, _ zero: Value

@@ -6,7 +6,7 @@ import Platform
 struct ShardSource: ~Copyable {
     let path: String
     let file: Handle
-    private let fileBytes: Int
+    let fileBytes: Int
 
     init(_ path: String) throws(LogitError) {
         lc_silence()
@@ -100,12 +100,17 @@ struct ShardSource: ~Copyable {
         return names
     }
 
-    /// A dataset of the file itself: no link to another file, which a shard never has.
-    func open(dataset name: String) throws(LogitError) -> Handle {
+    /// The address of a dataset of the file itself: no link to another file, which a shard never has.
+    func address(of name: String) throws(LogitError) -> UInt64 {
         var link = H5L_info_t()
         guard H5Lget_info(file.id, name, &link, lc_default()) >= 0, link.type == H5L_TYPE_HARD else {
             throw damaged("/\(name) is missing")
         }
+        return link.u.address
+    }
+
+    func open(dataset name: String) throws(LogitError) -> Handle {
+        _ = try address(of: name)
         return try Handle(H5Dopen2(file.id, name, lc_default()), H5Dclose, or: damaged("/\(name) cannot be read"))
     }
 

@@ -1,80 +1,43 @@
 import CHDF5
-import CZstd
-import Glibc
 import Logits
+import Platform
 
 /// `/perturbed` of a shard and the checksums of its images; images are fetched one by one when they are asked for.
 struct StoredImages: Sendable {
-    private enum Place: Sendable {
-        /// In the file that the logits are mapped from.
-        case mapped(offset: Int)
-        case chunked(ImageChunks)
+    fileprivate enum Place: Sendable {
+        case contiguous(MappedFile, offset: Int)
+        /// One chunk an image.
+        case chunked(StoredChunks)
     }
 
     let format: ImageFormat
     let checksums: [UInt64]
-    private let place: Place
-
-    fileprivate init(format: ImageFormat, checksums: [UInt64], offset: Int) {
-        self.format = format
-        self.checksums = checksums
-        place = .mapped(offset: offset)
-    }
-
-    fileprivate init(format: ImageFormat, checksums: [UInt64], chunks: ImageChunks) {
-        self.format = format
-        self.checksums = checksums
-        place = .chunked(chunks)
-    }
+    fileprivate let place: Place
 
     /// Copies one image as stored, unchecked.
     /// - Parameters:
-    ///   - logits: of the same shard.
     ///   - output: room for `format.byteCount` bytes.
-    /// - Returns: false where its chunk is missing or is not what it should be.
-    func copy(_ row: Int, from logits: StoredLogits, into output: UnsafeMutableRawBufferPointer) -> Bool {
+    ///   - scratch: as much again.
+    /// - Returns: false where its chunk is not what it should be.
+    func copy(
+        _ row: Int, into output: UnsafeMutableRawBufferPointer, scratch: UnsafeMutableRawBufferPointer
+    ) -> Bool {
         switch place {
-        case .mapped(let offset):
-            guard case .mapped(let map, _) = logits, let base = map.bytes.baseAddress,
-                offset + (row + 1) * format.byteCount <= map.bytes.count
-            else { return false }
-            output.copyMemory(from: .init(start: base + offset + row * format.byteCount, count: format.byteCount))
+        case .contiguous(let file, let offset):
+            let start = offset + row * format.byteCount
+            output.copyMemory(
+                from: UnsafeRawBufferPointer(rebasing: file.bytes[start..<start + format.byteCount]))
             return true
-        case .chunked(let chunks): return chunks.read(row, format.precision, into: output)
-        }
-    }
-}
-
-/// One chunk an image; fetched by HDF5, under its lock, and undone outside it. The dataset keeps its file open.
-private final class ImageChunks: Sendable {
-    private let dataset: Handle
-
-    init(_ dataset: consuming Handle) { self.dataset = dataset }
-
-    func read(_ row: Int, _ precision: ImagePrecision, into output: UnsafeMutableRawBufferPointer) -> Bool {
-        lc_silence()
-        var size: hsize_t = 0
-        let start = [hsize_t(row), 0, 0, 0]
-        guard H5Dget_chunk_storage_size(dataset.id, start, &size) >= 0, size > 0,
-            size <= UInt64(ZSTD_compressBound(output.count) + 64)
-        else { return false }
-        return withUnsafeTemporaryAllocation(byteCount: Int(size), alignment: 16) { stored in
-            var mask: UInt32 = 0
-            guard H5Dread_chunk(dataset.id, lc_default(), start, &mask, stored.baseAddress) >= 0, mask == 0 else {
-                return false
-            }
-            let bytes = UnsafeRawBufferPointer(stored)
-            switch precision {
-            case .eightBit: return ZstdChunks.decompress(bytes, into: output)
-            case .float: return ZstdChunks.decode(bytes, valueBytes: 4, into: output)
-            }
+        case .chunked(let chunks): return chunks.read(row, from: 0, into: output, scratch: scratch)
         }
     }
 }
 
 extension ShardSource {
     /// `/perturbed` and `/perturbed_checksum`: both or neither.
-    func images(_ header: ShardHeader, _ codec: Codec) throws(LogitError) -> StoredImages? {
+    func images(
+        _ header: ShardHeader, _ codec: Codec, in file: MappedFile
+    ) throws(LogitError) -> StoredImages? {
         guard has("perturbed") || has("perturbed_checksum") else { return nil }
         let rows = header.key.rowCount
         let dataset = try open(dataset: "perturbed")
@@ -96,14 +59,17 @@ extension ShardSource {
         switch codec {
         case .raw:
             let offset = try contiguous(dataset.id, "perturbed", bytes: rows * format.byteCount)
-            return StoredImages(format: format, checksums: checksums, offset: offset)
+            return StoredImages(
+                format: format, checksums: checksums, place: .contiguous(file, offset: offset))
         case .zstd:
             let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/perturbed"))
             var chunk: [hsize_t] = [0, 0, 0, 0]
             guard H5Pget_layout(properties.id) == H5D_CHUNKED, H5Pget_chunk(properties.id, 4, &chunk) == 4,
                 chunk == [1, 3, hsize_t(format.height), hsize_t(format.width)]
             else { throw damaged("/perturbed has chunks of another shape") }
-            return StoredImages(format: format, checksums: checksums, chunks: ImageChunks(dataset))
+            let chunks = try chunks(
+                "perturbed", in: file, count: rows, chunkBytes: format.byteCount, valueBytes: precision.valueBytes)
+            return StoredImages(format: format, checksums: checksums, place: .chunked(chunks))
         }
     }
 }

@@ -1,16 +1,20 @@
 import CHDF5
+import CShardKernels
+import Glibc
 import Logits
 import Platform
 
-/// Where a shard's logits are read from.
+/// Where a shard's logits are read from: the mapped file, in either codec.
 enum StoredLogits: Sendable {
-    case mapped(MappedFile, offset: Int)
-    case chunked(ChunkedLogits)
+    case contiguous(MappedFile, offset: Int)
+    case chunked(StoredChunks, chunkRows: Int)
 }
 
 extension ShardSource {
-    /// `/logits`: in the mapped file (raw), or by chunks (zstd).
-    consuming func logits(_ header: ShardHeader, _ encoding: ShardEncoding) throws(LogitError) -> StoredLogits {
+    /// - Parameter file: of this shard.
+    func logits(
+        _ header: ShardHeader, _ encoding: ShardEncoding, in file: MappedFile
+    ) throws(LogitError) -> StoredLogits {
         let dataset = try open(dataset: "logits")
         let (rows, classes) = (header.key.rowCount, header.classCount)
         guard try extent("logits", rank: 2) == [rows, classes] else {
@@ -23,10 +27,7 @@ extension ShardSource {
         switch encoding.codec {
         case .raw:
             let bytes = rows * classes * valueBytes
-            let offset = try contiguous(dataset.id, "logits", bytes: bytes)
-            let map = try MappedFile(path)
-            guard offset + bytes <= map.bytes.count else { throw damaged("it became shorter while it was opened") }
-            return .mapped(map, offset: offset)
+            return .contiguous(file, offset: try contiguous(dataset.id, "logits", bytes: bytes))
         case .zstd:
             let properties = try Handle(H5Dget_create_plist(dataset.id), H5Pclose, or: damaged("/logits"))
             var chunk: [hsize_t] = [0, 0]
@@ -35,10 +36,22 @@ extension ShardSource {
                 chunk[0] * chunk[1] * UInt64(valueBytes) <= UInt64(ShardLimits.chunkBytes),
                 encoding.chunkRows.map({ UInt64($0) == chunk[0] }) ?? true
             else { throw damaged("/logits has chunks of another shape") }
-            return .chunked(
-                ChunkedLogits(
-                    file: file, dataset: dataset, chunkRows: Int(chunk[0]), rowBytes: classes * valueBytes,
-                    valueBytes: valueBytes))
+            let chunkRows = Int(chunk[0])
+            let chunks = try chunks(
+                "logits", in: file, count: (rows + chunkRows - 1) / chunkRows,
+                chunkBytes: chunkRows * classes * valueBytes, valueBytes: valueBytes)
+            return .chunked(chunks, chunkRows: chunkRows)
         }
+    }
+
+    func chunks(
+        _ name: String, in file: MappedFile, count: Int, chunkBytes: Int, valueBytes: Int
+    ) throws(LogitError) -> StoredChunks {
+        let header = try address(of: name)
+        guard
+            let chunks = StoredChunks(
+                file, header: header, count: count, chunkBytes: chunkBytes, valueBytes: valueBytes)
+        else { throw damaged("the index of the chunks of /\(name) is not whole") }
+        return chunks
     }
 }

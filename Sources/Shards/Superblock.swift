@@ -39,9 +39,7 @@ package enum Superblock {
     /// The size of a file, after a look at its superblock.
     /// - Parameter damaged: makes the error from a reason.
     static func check(_ path: String, _ damaged: (String) -> LogitError) throws(LogitError) -> Int {
-        let flags = O_RDONLY | O_CLOEXEC | O_NONBLOCK  // a pipe is no shard, and nothing to wait for
-        var descriptor = open(path, flags)
-        if descriptor < 0 && errno == EMFILE && raiseOpenFileLimit() { descriptor = open(path, flags) }
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // a pipe is no shard, and nothing to wait for
         guard descriptor >= 0 else { throw Files.failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()
@@ -52,18 +50,6 @@ package enum Superblock {
         guard got >= 0 else { throw Files.failure("read", path, errno: errno) }
         if let fault = fault(Array(block[..<got]), fileBytes: Int(info.st_size)) { throw damaged(fault) }
         return Int(info.st_size)
-    }
-
-    /// A corpus can have thousands of shards and a sampler holds them all open, where the usual soft limit is 1,024 files.
-    /// - Returns: whether the soft limit could be raised to the hard one.
-    private static func raiseOpenFileLimit() -> Bool {
-        var limit = rlimit()
-        guard getrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0, limit.rlim_cur < limit.rlim_max
-        else {
-            return false
-        }
-        limit.rlim_cur = limit.rlim_max
-        return setrlimit(__rlimit_resource_t(RLIMIT_NOFILE.rawValue), &limit) == 0
     }
 
     /// Marks a file image as closed: HDF5 clears the flag in an image but leaves the old checksum beside it.
@@ -78,18 +64,22 @@ package enum Superblock {
         (0..<count).reduce(0) { $0 | UInt64(bytes[first + $1]) << UInt64(8 * $1) }
     }
 
+    package static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.withUnsafeBytes(lookup3) }
+
     /// Bob Jenkins' `hashlittle` with an initial value of 0, which HDF5 puts behind all its metadata.
-    package static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 {
+    static func lookup3(_ bytes: UnsafeRawBufferPointer) -> UInt32 {
         func rotated(_ value: UInt32, _ count: UInt32) -> UInt32 { value << count | value >> (32 - count) }
-        var rest = bytes
         var a = 0xDEAD_BEEF &+ UInt32(truncatingIfNeeded: bytes.count)
         var (b, c) = (a, a)
+        var place = 0
         func take() -> UInt32 {
-            let four = rest.prefix(4)
-            rest = rest.dropFirst(4)
-            return four.reversed().reduce(0) { $0 << 8 | UInt32($1) }
+            var word: UInt32 = 0
+            let count = min(4, bytes.count - place)
+            for index in 0..<max(0, count) { word |= UInt32(bytes[place + index]) << UInt32(8 * index) }
+            place += 4
+            return word
         }
-        while rest.count > 12 {
+        while bytes.count - place > 12 {
             a &+= take()
             b &+= take()
             c &+= take()
@@ -100,7 +90,7 @@ package enum Superblock {
             (b, a) = ((b &- a) ^ rotated(a, 19), a &+ c)
             (c, b) = ((c &- b) ^ rotated(b, 4), b &+ a)
         }
-        guard !rest.isEmpty else { return c }
+        guard place < bytes.count else { return c }
         a &+= take()
         b &+= take()
         c &+= take()

@@ -2,12 +2,15 @@ import CZstd
 import Glibc
 
 /// One chunk under the codec `zstd`: the bytes of the values shuffled (all first bytes, then all second …), then one zstd
-/// frame that carries its content size and begins a new block with each of those planes. The lower bytes of a float32 are
-/// noise: on their own they are stored as they are and copied back, and the tables of the upper ones fit these alone.
+/// frame that carries its content size and begins a new block with each of those planes.
+///
+/// The lower bytes of a float32 are noise: on their own they are stored as they are. The highest ones hold sign and exponent,
+/// whose frequencies are worth a Huffman table; strings of them repeat by chance alone, and zstd's levels from 1 to 22 all
+/// lose by writing such matches down. schema/shard-format.md has the sizes and rates.
 enum ZstdChunks {
-    /// Bytes of logits a chunk holds, undone: a random read undoes a whole chunk. schema/shard-format.md has the rates and
-    /// sizes that this and the level were chosen by.
+    /// Bytes of logits a chunk holds, undone: a random read undoes a whole chunk.
     static let targetBytes = 16 << 10
+    /// What the filter's one parameter says, and how kept images are compressed.
     static let level: Int32 = 9
     /// HDF5's registered number for zstd.
     static let filter: Int32 = 32015
@@ -17,26 +20,37 @@ enum ZstdChunks {
 
     /// The stored bytes of a chunk of values of `valueBytes` bytes.
     static func encode(_ bytes: UnsafeRawBufferPointer, valueBytes: Int) -> [UInt8] {
+        shuffled(bytes, valueBytes).withUnsafeBytes { compress($0, planes: valueBytes, by: entropyCoding) }
+    }
+
+    private static func shuffled(_ bytes: UnsafeRawBufferPointer, _ valueBytes: Int) -> [UInt8] {
         let count = bytes.count / valueBytes
-        let shuffled = [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, filled in
+        return [UInt8](unsafeUninitializedCapacity: bytes.count) { buffer, filled in
             for plane in 0..<valueBytes {
                 for index in 0..<count { buffer[plane * count + index] = bytes[index * valueBytes + plane] }
             }
             filled = bytes.count
         }
-        return shuffled.withUnsafeBytes { compress($0, planes: valueBytes) }
     }
 
+    /// One frame of an image: of its bytes as they are, or shuffled into planes.
+    static func encodeImage(_ bytes: UnsafeRawBufferPointer, valueBytes: Int) -> [UInt8] {
+        shuffled(bytes, valueBytes).withUnsafeBytes { compress($0, planes: valueBytes, by: matching) }
+    }
+
+    /// At most so many bytes are stored of a chunk of `count` bytes: zstd's own bound, and a block's head for each plane.
+    static func bound(_ count: Int) -> Int { ZSTD_compressBound(count) + 64 }
+
     /// One frame of `planes` runs of equal length, each in blocks of its own.
-    static func compress(_ bytes: UnsafeRawBufferPointer, planes: Int) -> [UInt8] {
-        // Beside the bound a block's head a plane.
-        let bound = ZSTD_compressBound(bytes.count) + 16 * planes
+    private static func compress(
+        _ bytes: UnsafeRawBufferPointer, planes: Int, by compressor: ThreadContext
+    ) -> [UInt8] {
+        let bound = bound(bytes.count)
         return [UInt8](unsafeUninitializedCapacity: bound) { buffer, filled in
-            let context = compression.context()
-            var status = ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
-            status |= ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
-            status |= ZSTD_CCtx_setPledgedSrcSize(context, UInt64(bytes.count))
-            precondition(status == 0, "zstd takes a level and a size")
+            let context = compressor.context()
+            // Neither can fail: no frame is under way then.
+            ZSTD_CCtx_reset(context, ZSTD_reset_session_only)
+            ZSTD_CCtx_setPledgedSrcSize(context, UInt64(bytes.count))
             var output = ZSTD_outBuffer(dst: buffer.baseAddress, size: bound, pos: 0)
             let length = bytes.count / planes
             for plane in 0..<planes {
@@ -49,36 +63,6 @@ enum ZstdChunks {
         }
     }
 
-    /// Undoes `encode`; false where the bytes are no frame of exactly that size.
-    static func decode(
-        _ stored: UnsafeRawBufferPointer, valueBytes: Int, into values: UnsafeMutableRawBufferPointer
-    ) -> Bool {
-        withUnsafeTemporaryAllocation(byteCount: values.count, alignment: 16) { shuffled in
-            guard decompress(stored, into: shuffled) else { return false }
-            if valueBytes == 4 { unshuffle4(shuffled, values) } else { unshuffle2(shuffled, values) }
-            return true
-        }
-    }
-
-    private static func unshuffle4(_ planes: UnsafeMutableRawBufferPointer, _ values: UnsafeMutableRawBufferPointer) {
-        let count = values.count / 4
-        let p0 = UnsafeRawPointer(planes.baseAddress!).assumingMemoryBound(to: UInt8.self)
-        let (p1, p2, p3) = (p0 + count, p0 + 2 * count, p0 + 3 * count)
-        let words = values.bindMemory(to: UInt32.self)
-        for index in 0..<count {
-            words[index] =
-                UInt32(p0[index]) | UInt32(p1[index]) << 8 | UInt32(p2[index]) << 16 | UInt32(p3[index]) << 24
-        }
-    }
-
-    private static func unshuffle2(_ planes: UnsafeMutableRawBufferPointer, _ values: UnsafeMutableRawBufferPointer) {
-        let count = values.count / 2
-        let p0 = UnsafeRawPointer(planes.baseAddress!).assumingMemoryBound(to: UInt8.self)
-        let p1 = p0 + count
-        let words = values.bindMemory(to: UInt16.self)
-        for index in 0..<count { words[index] = UInt16(p0[index]) | UInt16(p1[index]) << 8 }
-    }
-
     /// Undoes `compress`; false where the bytes are no frame of exactly that size.
     static func decompress(_ stored: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
         ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(bytes.count)
@@ -88,10 +72,31 @@ enum ZstdChunks {
                 == bytes.count
     }
 
-    private static let compression = ThreadContext(make: ZSTD_createCCtx) {
+    /// Huffman tables without matches: the fast strategy, told to take steps that are longer than any block.
+    private static let entropyCoding = ThreadContext {
+        let context = ZSTD_createCCtx()
+        let parameters = [
+            (ZSTD_c_compressionLevel, 1), (ZSTD_c_strategy, Int32(ZSTD_fast.rawValue)), (ZSTD_c_minMatch, 7),
+            (ZSTD_c_targetLength, ZSTD_cParam_getBounds(ZSTD_c_targetLength).upperBound), (lc_literal_compression(), 1),
+        ]
+        // A zstd that refuses one makes frames that are as good, only larger.
+        for (parameter, value) in parameters { ZSTD_CCtx_setParameter(context, parameter, value) }
+        return context
+    } free: {
         ZSTD_freeCCtx($0.map { OpaquePointer($0) })
     }
-    private static let decompression = ThreadContext(make: ZSTD_createDCtx) {
+
+    private static let matching = ThreadContext {
+        let context = ZSTD_createCCtx()
+        ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, level)
+        return context
+    } free: {
+        ZSTD_freeCCtx($0.map { OpaquePointer($0) })
+    }
+
+    private static let decompression = ThreadContext {
+        ZSTD_createDCtx()
+    } free: {
         ZSTD_freeDCtx($0.map { OpaquePointer($0) })
     }
 }
@@ -102,7 +107,8 @@ private struct ThreadContext: Sendable {
     private let make: @Sendable () -> OpaquePointer?
 
     init(
-        make: @escaping @Sendable () -> OpaquePointer?, free: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void
+        make: @escaping @Sendable () -> OpaquePointer?,
+        free: @escaping @convention(c) (UnsafeMutableRawPointer?) -> Void
     ) {
         self.make = make
         var made = pthread_key_t()

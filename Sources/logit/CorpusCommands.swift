@@ -89,34 +89,3 @@ struct Status: ParsableCommand {
         return lines.joined(separator: "\n") + (result.parts.isEmpty ? "" : "\n\n" + table.text)
     }
 }
-
-struct RepairCommand: ParsableCommand {
-    static let configuration = CommandConfiguration(
-        commandName: "repair", abstract: "Rebuild the catalogue from the files beside it; set damaged shards aside.",
-        discussion: "Example: logit repair corpus")
-
-    @Argument(help: "The corpus folder.") var corpus: String
-    @OptionGroup var waiting: WaitOption
-    @OptionGroup var output: OutputOptions
-
-    func run() throws {
-        let progress = Progress("shards", quiet: output.quiet)
-        let report = try Repair.run(at: corpus, patience: try waiting.patience(output)) {
-            progress.show("repair", done: $0, total: $1)
-        }
-        var lines = report.setAside.map { "set aside in damaged/: \($0.path) (\($0.reason))" }
-        lines += report.unreadable
-        lines.append(
-            "the catalogue is rebuilt: \(report.shards.grouped) shards, \(report.rows.grouped) rows, \(report.snapshots) snapshots, \(report.tags) tags, \(report.selections) selections, \(report.defenders) defenders, \(report.evaluations) evaluations"
-        )
-        if !report.setAside.isEmpty {
-            lines.append("run the same logit ingest again to compute the rows that were set aside")
-        }
-        output.print(report, text: lines.joined(separator: "\n"))
-        if !report.unreadable.isEmpty {
-            throw LogitError(
-                .corrupt,
-                "\(report.unreadable.count) files could not be taken in; they are named above and left as they are")
-        }
-    }
-}

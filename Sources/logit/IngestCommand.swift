@@ -31,6 +31,8 @@ struct IngestCommand: ParsableCommand {
             --precision other than float32 rounds the stored logits; each shard records the bound and what it did, and predictions
             and outcomes stay those of the logits as computed.
             --through attacks a defended network, defender after network; the rows keep the network's own logits.
+            --repair makes the rows again that logit repair has listed, in the same blocks, and clears the lists: on the same software
+            they are as they were bit for bit, and the snapshots that hold them are whole again.
             An attack file lists what --attack takes, one an entry: `- pgd`, `- "pgd:epsilon=8/255"`, or the attack and its
             parameters as keys: `- {attack: pgd, epsilon: 8/255, steps: 20}`.
             Example: logit ingest corpus --dataset cifar10 --split test --network resnet20 --attack clean,pgd:epsilon=8/255
@@ -61,6 +63,8 @@ struct IngestCommand: ParsableCommand {
     @Option(help: "Keep the images that the network is given: 8bit or float.") var keepImages: ImagePrecision?
     @Flag(name: .customLong("status-8bit"), help: "Store the outcome after rounding attacked images to 8 bits.")
     var status8bit = false
+    @Flag(name: .customLong("repair"), help: "Make exactly the rows again that logit repair has listed as lost.")
+    var repairing = false
     @OptionGroup var waiting: WaitOption
     @OptionGroup var output: OutputOptions
 
@@ -83,6 +87,7 @@ struct IngestCommand: ParsableCommand {
 
     func run() throws {
         Interrupt.listen()
+        if repairing { return try repair() }
         let choices = try AttackList.choices(attack, label: label)
         let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let chosen = try opened.network(network)

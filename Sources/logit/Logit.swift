@@ -17,7 +17,7 @@ struct Logit: ParsableCommand {
         version: "0.1.0",
         subcommands: [
             Init.self, DatasetCommand.self, NetworkCommand.self, AttackCommand.self, IngestCommand.self, Status.self,
-            VerifyCommand.self, ReplayCommand.self, RepairCommand.self, CompactCommand.self,
+            VerifyCommand.self, ReplayCommand.self, RepairCommand.self, ScrubCommand.self, CompactCommand.self,
             GarbageCommand.self, SnapshotCommand.self, Select.self, SQL.self,
             HistogramCommand.self, BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self,
             DefenderCommand.self, ExamineShard.self,

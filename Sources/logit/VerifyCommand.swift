@@ -9,6 +9,9 @@ struct VerifyCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "verify", abstract: "Read every byte of a corpus and compare all digests and checksums.",
         discussion: """
+            Every shard's bytes are compared with the XXH3-128 recorded when it was committed, the catalogue's rows with theirs, and
+            manifests, image lists, modules and weights with their digests. --deep also undoes each row: its checksum, the shard's
+            content digest and SHA-256, and its statistics. All problems are listed, with shard and rows; the exit status is 1.
             --recompute n also makes n random rows again, clean and attacked, from images and modules. Each row's block is computed
             whole, as it was, and once more in halves: what another block size alone changes is arithmetic noise. With the
             software that made it a row fails where any bit differs. With other software it fails where it is further away than
@@ -19,6 +22,7 @@ struct VerifyCommand: ParsableCommand {
 
     @Argument(help: "The corpus folder.") var corpus: String
     @Flag(help: "Presence, sizes and digests of everything but the shards' bytes.") var quick = false
+    @Flag(help: "Also each row from its decoded values, SHA-256s and statistics.") var deep = false
     @Option(help: "Make so many random rows again.") var recompute: Int?
     @Option(help: "Seed of the choice of rows; the result prints the one that was taken.") var seed: UInt64?
     @OptionGroup var output: OutputOptions
@@ -36,12 +40,15 @@ struct VerifyCommand: ParsableCommand {
         if let recompute, recompute < 1 {
             throw LogitError(.usage, "--recompute is \(recompute); give a whole number of at least 1")
         }
+        guard !quick || !deep else {
+            throw LogitError(.usage, "--quick and --deep contradict each other; give one of them")
+        }
         let opened = try Corpus(at: corpus, .reading)
         let progress = Progress("shards", quiet: output.quiet)
-        let report = try Verify.run(opened, quick: quick) { progress.show("verify", done: $0, total: $1) }
+        let report = try Verify.run(opened, quick: quick, deep: deep) { progress.show("verify", done: $0, total: $1) }
         var result = Result(
             shards: report.shards, rows: report.rows, bytes: report.bytes, snapshots: report.snapshots,
-            problems: report.problems)
+            problems: report.problems + (try StoredDefender.checkpointProblems(opened)))
         if let recompute {
             Interrupt.listen()
             let progress = Progress("rows", quiet: output.quiet)

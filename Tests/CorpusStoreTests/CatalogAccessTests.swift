@@ -122,6 +122,20 @@ func removedLog() throws {
     #expect(try run("/usr/bin/sqlite3", ["\(path)/catalog.sqlite", "CREATE TABLE x (y); DROP TABLE x;"]).status == 0)
     #expect(!FileManager.default.fileExists(atPath: "\(path)/catalog.sqlite-wal"))
     #expect(try ask(path, count) == rows(40))
+    // Again and again while readers open: between its checkpoint and the removal, too.
+    let shell = Process()
+    shell.executableURL = URL(fileURLWithPath: "/bin/sh")
+    shell.arguments = [
+        "-c", "for i in $(seq 100); do sqlite3 '\(path)/catalog.sqlite' 'CREATE TABLE x (y); DROP TABLE x;'; done",
+    ]
+    try shell.run()
+    var turns = 0
+    while shell.isRunning {
+        let corpus = try Corpus(at: path, .reading)
+        #expect(try corpus.units().count == 1 && corpus.snapshots().count == 1)
+        turns += 1
+    }
+    #expect(turns > 10)
     try Fixtures.ingest(path, attacks: "pgd", limit: 40)
     #expect(try ask(path, count) == rows(80))
 }

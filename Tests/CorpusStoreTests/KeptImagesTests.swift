@@ -89,7 +89,7 @@ func damaged() throws {
     #expect(try Repair.run(at: path) { _, _ in }.setAside.map(\.path) == [unit.path])
 }
 
-@Test("a catalogue of version 1 is read as it is, and the next writer makes it version 2")
+@Test("a catalogue of version 1 is read as it is, and the next writer makes it the present version")
 func migration() throws {
     let folder = TemporaryFolder()
     let path = try Fixtures.corpus(folder)
@@ -129,7 +129,7 @@ func migration() throws {
     }
     let report = try Fixtures.ingest(path, attacks: "clean,pgd", limit: 50)
     #expect(report.parts.map(\.computed) == [0, 0])
-    #expect(try ask(path, "PRAGMA user_version") == ["[CorpusStore.ReadOnlyQuery.Value.integer(2)]"])
+    #expect(try ask(path, "PRAGMA user_version") == ["[CorpusStore.ReadOnlyQuery.Value.integer(3)]"])
     #expect(try ask(path, question) == before)
     try Fixtures.ingest(path, attacks: "fgsm", limit: 50) { $0.status8bit = true }
     #expect(try ask(path, "SELECT count(status_8bit) FROM rows") == ["[CorpusStore.ReadOnlyQuery.Value.integer(50)]"])

@@ -8,9 +8,10 @@ func precisionNames() {
     for precision in choices + [.float32] { #expect(Precision(precision.description) == precision) }
     #expect(Precision("keep-bits=7") == .bfloat16 && Precision("keep-bits=7")?.description == "bfloat16")
     #expect(Precision("keep-bits=23") == .float32)
-    for bad in ["", "float64", "Float32", "keep-bits", "keep-bits=", "keep-bits=0", "keep-bits=24", "keep-bits=+7",
-        "keep-bits=07", "keep-bits=7 ", "keep-bits=99999999999999999999", "keep-bits=٧"]
-    {
+    for bad in [
+        "", "float64", "Float32", "keep-bits", "keep-bits=", "keep-bits=0", "keep-bits=24", "keep-bits=+7",
+        "keep-bits=07", "keep-bits=7 ", "keep-bits=99999999999999999999", "keep-bits=٧",
+    ] {
         #expect(Precision(bad) == nil, "\(bad)")
     }
 }
@@ -25,7 +26,9 @@ private let values: [Float] = {
     return (edges + spread).flatMap { [$0, -$0, $0.nextUp, $0.nextDown] }.filter(\.isFinite)
 }()
 
-@Test("a rounded value is the nearest that is kept, ties go to even, and rounding again changes nothing", arguments: choices)
+@Test(
+    "a rounded value is the nearest that is kept, ties go to even, and rounding again changes nothing",
+    arguments: choices)
 func nearest(precision: Precision) {
     for value in values {
         let stored = precision.rounded(value)

@@ -19,7 +19,8 @@ struct KeptImagesTests {
             let table = exampleTable(rows: 30, classes: 5, attacked: attacked, status8bit: attacked)
             let images = exampleImages(rows: 30, precision)
             let header = exampleHeader(table, variant: attacked ? examplePGD : .clean)
-            try ShardWriter.write(table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: path)
+            try ShardWriter.write(
+                table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: path)
             let reader = try ShardReader(path: path)
             try reader.verify()
             #expect(reader.imageFormat == images.format)
@@ -34,7 +35,8 @@ struct KeptImagesTests {
         let table = exampleTable(rows: 12, classes: 5, attacked: true, status8bit: true)
         let images = exampleImages(rows: 12, .eightBit)
         let header = exampleHeader(table, variant: examplePGD)
-        try ShardWriter.write(table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
+        try ShardWriter.write(
+            table, images: images, header: header, encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
         var (written, read, plain) = (Data(), Data(), Data())
         ContentDigest.visit(header.key, table, images: images, precision: .float32) { written.append(contentsOf: $0) }
         let reader = try ShardReader(path: folder.file("a.h5"))
@@ -97,7 +99,8 @@ struct KeptImagesTests {
             let path = folder.file("\(precision).h5")
             let images = exampleImages(rows: 7, precision)
             try ShardWriter.write(
-                table, images: images, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
+                table, images: images, header: exampleHeader(table, variant: examplePGD),
+                encoding: ShardEncoding(codec: codec), to: path)
             try Data(images.bytes).write(to: URL(fileURLWithPath: folder.file("images.raw")))
             let script = """
                 import h5py, hdf5plugin, numpy, sys

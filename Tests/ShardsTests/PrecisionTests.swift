@@ -94,7 +94,8 @@ func roundedInPython(codec: Codec, precision: Precision) throws {
     #expect(ran.status == 0, "\(ran.errors)")
 }
 
-@Test("every byte of a small rounded shard belongs to a check", arguments: Codec.allCases, [Precision.float16, .bfloat16])
+@Test(
+    "every byte of a small rounded shard belongs to a check", arguments: Codec.allCases, [Precision.float16, .bfloat16])
 func everyByteOfRounded(codec: Codec, precision: Precision) throws {
     let folder = TemporaryFolder()
     let path = folder.file("a.h5")

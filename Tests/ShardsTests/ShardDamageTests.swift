@@ -12,7 +12,8 @@ struct ShardDamageTests {
 
     private func write(_ codec: Codec) throws -> (path: String, bytes: Data) {
         let path = folder.file("a.h5")
-        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
+        try ShardWriter.write(
+            table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
         return (path, try Data(contentsOf: URL(fileURLWithPath: path)))
     }
 

@@ -55,7 +55,8 @@ struct ShardFormatTests {
         let table = exampleTable(rows: 64, classes: 1000)
         for codec in Codec.allCases {
             try ShardWriter.write(
-                table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: folder.file(codec.rawValue))
+                table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec),
+                to: folder.file(codec.rawValue))
         }
         let raw = try Data(contentsOf: URL(fileURLWithPath: folder.file("raw")))
         let first = table.row(0).withUnsafeBytes { Data($0) }
@@ -69,7 +70,8 @@ struct ShardFormatTests {
         // 700 rows of 10 classes: two chunks of 409 rows, the last one part empty.
         let table = exampleTable(rows: 700, classes: 10, attacked: true)
         let path = folder.file(codec.rawValue)
-        try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
+        try ShardWriter.write(
+            table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
         let reader = try ShardReader(path: path, verifyEvery: true)
         for rows in [0..<1, 408..<410, 5..<699, 699..<700, 300..<300, 0..<700] {
             let read = try reader.table(rows)

@@ -45,7 +45,8 @@ func equalBytes(codec: Codec) throws {
     let table = exampleTable(rows: 50, classes: 10, attacked: true)
     for name in ["a.h5", "b.h5"] {
         try ShardWriter.write(
-            table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: folder.file(name))
+            table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec),
+            to: folder.file(name))
     }
     #expect(
         try Data(contentsOf: URL(fileURLWithPath: folder.file("a.h5")))
@@ -78,7 +79,8 @@ func damagedRow(codec: Codec) throws {
 func threads(codec: Codec) throws {
     let folder = TemporaryFolder()
     let table = exampleTable(rows: 300, classes: 50)
-    try ShardWriter.write(table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
+    try ShardWriter.write(
+        table, header: exampleHeader(table), encoding: ShardEncoding(codec: codec), to: folder.file("a.h5"))
     let reader = try ShardReader(path: folder.file("a.h5"))
     DispatchQueue.concurrentPerform(iterations: 1200) { index in
         let row = index * 7 % 300
@@ -101,7 +103,8 @@ func h5py(codec: Codec) throws {
     let folder = TemporaryFolder()
     let table = exampleTable(rows: 130, classes: 10, attacked: true, cost: true)
     let path = folder.file("a.h5")
-    try ShardWriter.write(table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
+    try ShardWriter.write(
+        table, header: exampleHeader(table, variant: examplePGD), encoding: ShardEncoding(codec: codec), to: path)
     try table.logits.withUnsafeBytes { Data($0) }.write(to: URL(fileURLWithPath: folder.file("logits.raw")))
     let script = """
         import h5py, hdf5plugin, numpy, sys
