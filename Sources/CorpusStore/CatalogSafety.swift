@@ -48,7 +48,8 @@ extension Catalog {
 extension Row {
     /// The value of a column; GRDB's own subscript ends the process where the value has another type.
     func value<Value: DatabaseValueConvertible>(_ name: String, as type: Value.Type = Value.self) throws -> Value {
-        try converted(self[name], "column \(name)")
+        // A catalogue of a former version lacks columns: nil, where that is a value.
+        try converted(hasColumn(name) ? self[name] : .null, "column \(name)")
     }
 
     func value<Value: DatabaseValueConvertible>(_ index: Int, as type: Value.Type = Value.self) throws -> Value {

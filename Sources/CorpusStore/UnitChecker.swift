@@ -121,13 +121,13 @@ final class UnitChecker {
                     WHERE r.unit_id = (SELECT id FROM unit_index WHERE path = ?) ORDER BY r.shard_row
                     """, arguments: [unit.path])
             guard images.count == table.count else { return Array(0..<table.count) }
-            let expected = IndexedRow.rows(table, images: images.map { $0["id"] })
+            let expected = IndexedRow.rows(table, images: try images.map { try $0.value("id") })
             let stored = try IndexedRow.stored(unit.path, in: db)
-            return (0..<table.count).filter { row in
+            return try (0..<table.count).filter { row in
                 let image = images[row]
                 let isSame =
-                    image["ordinal"] == table.ordinal[row] && image["image"] == table.image[row]
-                    && image["label"] == table.label[row] && stored[row] == expected[row]
+                    try image.value("ordinal") == table.ordinal[row] && image.value("image") == table.image[row]
+                    && image.value("label") == table.label[row] && stored[row] == expected[row]
                 return !isSame
             }
         }
