@@ -186,7 +186,7 @@ func named() throws {
 }
 
 @Test("a damaged shard stays as it is and is named in an error; the others are rewritten")
-func damaged() throws {
+func damagedCompaction() throws {
     let folder = TemporaryFolder()
     let path = try corpus(folder)
     let units = try Corpus(at: path, .reading).units()
