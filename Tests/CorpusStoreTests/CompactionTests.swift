@@ -140,7 +140,7 @@ func leftover() throws {
         try FileManager.default.copyItem(atPath: "\(done)/\(file)", toPath: "\(path)/\(file)")
     }
     let rows = try indexedRows(path)
-    #expect(rows.count == 150 && (try problems(path)) == [])
+    #expect(try rows.count == 150 && problems(path) == [])
     #expect(try Fixtures.ingest(path, limit: 60).adoptedShards == 0)
     #expect(try indexedRows(path) == rows)
     let kept = folder.file("kept")
