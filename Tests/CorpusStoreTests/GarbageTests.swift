@@ -54,20 +54,24 @@ func readers() throws {
     let folder = TemporaryFolder()
     let (path, former) = try compacted(folder)
     _ = try delete(path, former)
-    var reader: Corpus? = try Corpus(at: path, .reading)
-    let error = #expect(throws: LogitError.self) { try collect(path) }
-    #expect(error?.code == .busy)
-    #expect(error?.message.contains("\(ProcessInfo.processInfo.processIdentifier)") == true)
-    #expect(try shardFiles(path).count == 4)
-    withExtendedLifetime(reader) {}
-    reader = nil
-    // A reader that ends meanwhile is waited for.
-    let locked = try #require(try FileLock.attempt("\(path)/readers", .shared))
-    let thread = PlainThread {
-        usleep(400_000)
-        withExtendedLifetime(locked) {}
+    do {
+        let reader = try Corpus(at: path, .reading)
+        let error = #expect(throws: LogitError.self) { try collect(path) }
+        #expect(error?.code == .busy)
+        #expect(error?.message.contains("\(ProcessInfo.processInfo.processIdentifier)") == true)
+        withExtendedLifetime(reader) {}
     }
-    thread.detach()
+    #expect(try shardFiles(path).count == 4)
+    // A reader that ends meanwhile is waited for.
+    let isReading = BoundedQueue<Bool>(capacity: 1)
+    let reader = PlainThread {
+        let lock = try? FileLock.attempt("\(path)/readers", .shared)
+        isReading.push(lock != nil)
+        usleep(400_000)
+        withExtendedLifetime(lock) {}
+    }
+    #expect(isReading.pop() == true)
+    defer { reader.join() }
     #expect(try collect(path, wait: 30).shards.count == 2)
 }
 
