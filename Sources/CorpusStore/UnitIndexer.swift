@@ -70,7 +70,7 @@ struct UnitIndexer {
         guard found["digest"] == key.datasetDigest else {
             throw LogitError(
                 .stale,
-                "shard \(unit.path) was made from other images than \(key.dataset)/\(key.split) holds now (list digests differ); it cannot be used here"
+                "shard \(unit.path) was made from other images than \(key.dataset)/\(key.split) holds now (list digest \(key.datasetDigest.prefix(12)), now \((found["digest"] as String).prefix(12))); it cannot be used here"
             )
         }
         return found["id"]
@@ -90,7 +90,7 @@ struct UnitIndexer {
         else {
             throw LogitError(
                 .stale,
-                "shard \(unit.path) was made by another module or preprocessing than network \(key.network) is now; it cannot be used here"
+                "shard \(unit.path) was made by another module or preprocessing (\(key.networkDigest.prefix(12)), \(key.preprocessing), \(unit.classCount) classes) than network \(key.network) has now (\((found["digest"] as String).prefix(12)), \(found["preprocessing"] as String), \(found["class_count"] as Int) classes); it cannot be used here"
             )
         }
         return found["id"]
@@ -102,9 +102,11 @@ struct UnitIndexer {
             db, sql: "SELECT id, parameters FROM attack_index WHERE canonical = ?", arguments: [variant.canonical])
         {
             guard found["parameters"] == variant.parametersJSON else {
+                let stored = Variant(
+                    name: variant.name, canonical: variant.canonical, parametersJSON: found["parameters"])
                 throw LogitError(
                     .stale,
-                    "shard \(unit.path) has other parameters under the attack name \(variant.canonical) than the rows stored already; it cannot be used here"
+                    "shard \(unit.path) has other parameters under the attack name \(variant.canonical) than the rows stored already (\(variant.difference(from: stored))); it cannot be used here"
                 )
             }
             return found["id"]

@@ -21,6 +21,8 @@ package enum Verify {
         package var snapshots = 0
         /// One sentence each; empty: all is well.
         package var problems: [String] = []
+
+        package init() {}
     }
 
     /// - Parameters:

@@ -106,7 +106,7 @@ struct ShardSource: ~Copyable {
         guard H5Lget_info(file.id, name, &link, lc_default()) >= 0, link.type == H5L_TYPE_HARD else {
             throw damaged("/\(name) is missing")
         }
-        return link.u.address
+        return UInt64(link.u.address)
     }
 
     func open(dataset name: String) throws(LogitError) -> Handle {
