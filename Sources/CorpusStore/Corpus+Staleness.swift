@@ -66,16 +66,17 @@ extension Corpus {
     }
 
     func refuseChangedDescriptor(_ network: NetworkDescriptor) throws(LogitError) {
-        let row = try catalog.read { db in
+        let stored = try catalog.read { (db) -> (digest: String, preprocessing: String)? in
             try Row.fetchOne(
-                db, sql: "SELECT digest, preprocessing FROM network_index WHERE name = ?", arguments: [network.name])
+                db, sql: "SELECT digest, preprocessing FROM network_index WHERE name = ?", arguments: [network.name]
+            ).map { (try $0.value("digest"), try $0.value("preprocessing")) }
         }
         // Not in the catalogue yet: a process was killed between the two, and there is no row of it.
-        guard let row, row["digest"] != network.digest || row["preprocessing"] != network.preprocessing else { return }
+        guard let stored, stored != (network.digest, network.preprocessing) else { return }
         let (what, was, now) =
-            row["digest"] != network.digest
-            ? ("module", String((row["digest"] as String).prefix(12)), String(network.digest.prefix(12)))
-            : ("preprocessing", row["preprocessing"] as String, network.preprocessing)
+            stored.digest != network.digest
+            ? ("module", String(stored.digest.prefix(12)), String(network.digest.prefix(12)))
+            : ("preprocessing", stored.preprocessing, network.preprocessing)
         throw LogitError(
             .stale,
             "\(layout.network(network.name)) names another \(what) (\(now)) than the rows of network \(network.name) were made with (\(was)); put the old descriptor back, and add the other network under a name of its own"

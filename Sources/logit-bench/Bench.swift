@@ -13,7 +13,8 @@ struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logit-bench", abstract: "Measurements that the documentation quotes.",
         subcommands: [
-            IngestBench.self, BlockBench.self, AttackBench.self, GatherBench.self, VerifyBench.self, CatalogBench.self,
+            IngestBench.self, BlockBench.self, AttackBench.self, StoreWriteBench.self, StoreReadBench.self,
+            GatherBench.self, VerifyBench.self, CatalogBench.self,
         ])
 }
 

@@ -85,19 +85,32 @@ func changedTables(statement: String) throws {
     #expect(try problems(path) == [])
 }
 
-@Test("an index of the catalogue that lost an entry is found")
+@Test("an index of the catalogue that does not fit its table is found, and repaired")
 func changedIndex() throws {
     let folder = TemporaryFolder()
     let path = try Fixtures.corpus(folder)
     try Fixtures.ingest(path, limit: 20)
-    // A table changed behind its index: the index is taken for another table's.
+    // A row that goes while the index is hidden from SQLite stays in the index.
     try sqlite(
         path,
         """
+        CREATE TABLE hidden AS SELECT * FROM sqlite_schema WHERE name = 'image_by_name';
         PRAGMA writable_schema = ON;
-        UPDATE sqlite_schema SET sql = 'CREATE INDEX row_by_image ON row_index (unit_id, image_id)' WHERE name = 'row_by_image';
+        DELETE FROM sqlite_schema WHERE name = 'image_by_name';
         """)
-    #expect(try problems(path).isEmpty == false)
+    try sqlite(path, "UPDATE image_index SET image = image || 'x' WHERE ordinal = 7")
+    try sqlite(
+        path,
+        "UPDATE image_index SET image = rtrim(image, 'x') WHERE ordinal = 7; DELETE FROM image_index WHERE ordinal = 8")
+    try sqlite(
+        path,
+        """
+        PRAGMA writable_schema = ON; INSERT INTO sqlite_schema SELECT * FROM hidden; PRAGMA writable_schema = RESET;
+        DROP TABLE hidden;
+        """)
+    #expect(try problems(path).contains { $0.contains("damaged") })
+    _ = try Repair.run(at: path) { _, _ in }
+    #expect(try problems(path) == [])
 }
 
 @Test("units that a former version indexed are checked the long way, and repair records what is missing")
