@@ -96,12 +96,6 @@ package final class Corpus: Sendable {
             throw LogitError(.notFound, "\(path) is no corpus (it has no corpus.json); make one with logit init")
         }
         let descriptor = try JSONFile.read(CorpusDescriptor.self, from: layout.descriptor)
-        guard descriptor.formatVersion <= CorpusDescriptor.currentVersion else {
-            throw LogitError(
-                .environment,
-                "\(path) was made by a newer LogitCorpus (format \(descriptor.formatVersion), this program knows \(CorpusDescriptor.currentVersion)); use the newer program"
-            )
-        }
         return (layout, descriptor)
     }
 

@@ -112,7 +112,8 @@ package enum Repair {
             var failed: [(path: String, error: LogitError)] = []
             for relative in inOrder(group, known.head, corpus.layout) {
                 do throws(LogitError) {
-                    let (unit, table, created) = try corpus.readUnit(relative)
+                    let (unit, table, created) = try corpus.readUnit(
+                        relative, isKnown: known.vouches(forFile:))
                     try corpus.index([(unit, table, created)])
                     report.shards += 1
                     report.rows += unit.key.rowCount
@@ -195,7 +196,8 @@ package enum Repair {
         var found: [String] = []
         for relative in try LostShards.files(corpus.layout, ending: ".h5") {
             let (source, target) = ("\(corpus.layout.damaged)/\(relative)", corpus.layout.absolute(relative))
-            guard !Files.exists(target), (try? Corpus.readShard(source, at: relative)) != nil else { continue }
+            guard !Files.exists(target), (try? Corpus.readShard(source, at: relative, isKnown: { _ in false })) != nil
+            else { continue }
             try Files.makeDirectory(Files.parent(of: target))
             try Files.renameDurably(source, to: target)
             found.append(relative)

@@ -29,13 +29,12 @@ struct IndexedRow: Equatable {
     /// What the rows of a table are in the catalogue.
     /// - Parameter images: of each row, its id in `image_index`.
     static func rows(_ table: RowTable, images: [Int64]) -> [IndexedRow] {
-        table.logits.withUnsafeBufferPointer { all in
-            (0..<table.count).map { row in
-                let statistics = RowStatistics(
-                    logits: UnsafeBufferPointer(rebasing: all[row * table.classCount..<(row + 1) * table.classCount]),
-                    label: Int(table.label[row]))
-                let attack = table.attack
-                return IndexedRow(
+        let statistics = table.logits.withUnsafeBufferPointer {
+            RowStatistics.rows($0, classCount: table.classCount, labels: table.label)
+        }
+        let attack = table.attack
+        return statistics.enumerated().map { row, statistics in
+            IndexedRow(
                     shardRow: Int64(row), image: images[row], prediction: Int64(table.prediction[row]),
                     mean: real(statistics.mean), minimum: real(statistics.minimum), maximum: real(statistics.maximum),
                     l2: real(statistics.l2), labelMargin: real(statistics.labelMargin),
@@ -152,13 +151,13 @@ struct RowDigest {
         guard let unit else { return nil }
         let statement = try RawStatement(
             db, "SELECT \(IndexedRow.columns) FROM row_index WHERE unit_id = ? ORDER BY shard_row")
-        statement.bind(unit["id"] as Int64, at: 1)
-        var digest = RowDigest(rowCount: unit["row_count"])
+        statement.bind(try unit.value("id", as: Int64.self), at: 1)
+        var digest = RowDigest(rowCount: try unit.value("row_count"))
         var rows = 0
         while try statement.step() {
             digest.add(statement)
             rows += 1
         }
-        return (digest.hex(correct: unit["correct_count"], invalid: unit["invalid_count"]), rows)
+        return (digest.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")), rows)
     }
 }

@@ -31,9 +31,10 @@ public enum Files {
         return Int(info.st_size)
     }
 
-    /// The whole file; refuses one larger than `limit` bytes.
-    public static func read(_ path: String, limit: Int = 1 << 40) throws(LogitError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// The whole file; refuses one larger than `limit` bytes, or than the machine's memory.
+    public static func read(_ path: String, limit: Int = .max) throws(LogitError) -> [UInt8] {
+        // Not to wait for the other end of a pipe that lies where a file should.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()
@@ -42,6 +43,7 @@ public enum Files {
             throw LogitError(.badInput, "\(path) is not a plain file; name a file")
         }
         let size = Int(info.st_size)
+        let limit = min(limit, memoryBytes)
         guard size <= limit else {
             throw LogitError(
                 .badInput, "\(path) has \(size) bytes, more than the limit of \(limit); it is not what it should be")
@@ -61,6 +63,9 @@ public enum Files {
         }
         return bytes
     }
+
+    /// Of this machine.
+    private static let memoryBytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
 
     public static func readText(_ path: String, limit: Int = 1 << 30) throws(LogitError) -> String {
         let bytes = try read(path, limit: limit)
@@ -84,18 +89,27 @@ public enum Files {
 
     /// Writes a new file; `sync` asks for an fsync before it is closed.
     public static func write(_ bytes: [UInt8], to path: String, sync: Bool) throws(LogitError) {
+        try write(to: path, sync: sync) { put in bytes.withUnsafeBytes(put) }
+    }
+
+    /// Writes a new file from pieces, in the order in which `pieces` hands them to its argument.
+    public static func write(
+        to path: String, sync: Bool, pieces: ((UnsafeRawBufferPointer) -> Void) -> Void
+    ) throws(LogitError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure("create", path, errno: errno) }
-        var offset = 0
-        while offset < bytes.count {
-            let put = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset) }
-            if put < 0 && errno == EINTR { continue }
-            guard put > 0 else {
-                let code = errno
-                close(descriptor)
-                throw failure("write", path, errno: code)
+        var code: Int32 = 0
+        pieces { piece in
+            var rest = piece
+            while code == 0, !rest.isEmpty {
+                let put = Glibc.write(descriptor, rest.baseAddress!, rest.count)
+                if put < 0 && errno == EINTR { continue }
+                if put > 0 { rest = UnsafeRawBufferPointer(rebasing: rest[put...]) } else { code = errno }
             }
-            offset += put
+        }
+        if code != 0 {
+            close(descriptor)
+            throw failure("write", path, errno: code)
         }
         if sync && fsync(descriptor) != 0 {
             let code = errno

@@ -6,11 +6,11 @@ import Testing
 private let allowed: [String: Set<String>] = [
     "Logits": [], "Platform": ["Logits"], "Torch": ["Logits", "CTorchAPI"],
     "Images": ["Logits", "Platform", "CImageCodecs"],
-    "Shards": ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash", "CShardKernels"],
+    "Shards": ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash", "CShardKernels"],
     "Networks": ["Logits", "Torch", "CAttackKernels"],
     "Analysis": ["Logits"],
     "CorpusStore": ["Logits", "Platform", "Shards", "GRDB", "GRDBSQLite", "Crypto"],
-    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"],
+    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Yams"],
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
     "Report": ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"],
