@@ -39,6 +39,7 @@ let package = Package(
         .systemLibrary(name: "CZstd", pkgConfig: "libzstd", providers: [.apt(["libzstd-dev"])]),
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
+        .target(name: "CShardLayout", dependencies: ["CHDF5"]),
         .target(name: "CH5Zstd", linkerSettings: [.linkedLibrary("zstd")]),
         .target(
             name: "CH5Plugin", dependencies: ["CH5Zstd"],
@@ -60,7 +61,7 @@ let package = Package(
         swift("Images", ["Logits", "Platform", "CImageCodecs"]),
 
         // Layer 2
-        swift("Shards", ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash", "CShardKernels"]),
+        swift("Shards", ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash", "CShardKernels"]),
         swift("Networks", ["Logits", "Torch", "CAttackKernels"]),
         swift("Analysis", ["Logits"]),
 
@@ -111,7 +112,7 @@ let package = Package(
         tests("Logits", ["Logits"]),
         tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
-        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
+        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),

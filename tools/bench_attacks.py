@@ -9,8 +9,9 @@ them (torch.jit.load, eval mode, parameters left as they are) on all cores, each
 warm-up before; twice: as installed, and with glibc told to keep its memory, which our library tells it itself. Slots are
 interleaved: ours, library, library with that allocator, ours, … Batch sizes: the best of two for each library and attack.
 """
-import argparse, json, multiprocessing, os, resource, select, statistics, subprocess, sys, tempfile, time
+import argparse, json, os, resource, select, statistics, subprocess, sys, tempfile, time
 import numpy as np
+import calibration
 
 ALLOCATOR = "glibc.malloc.arena_max=1:glibc.malloc.mmap_threshold=1073741824:glibc.malloc.trim_threshold=2147483647"
 ATTACKS = ["fgsm", "bim", "pgd", "mim", "deepfool", "cw", "cw:abort=none"]
@@ -115,26 +116,6 @@ class Library:
             self.process.kill()
             self.process.wait()
             self.process = None
-
-
-# What the machine gives.
-
-def spin(core):
-    os.sched_setaffinity(0, {core})
-    begin, state = time.monotonic(), 1
-    for _ in range(6_000_000):
-        state = state * 5 % 1000003
-    return time.monotonic() - begin
-
-
-def print_calibration(options):
-    cores = sorted(os.sched_getaffinity(0))
-    with multiprocessing.Pool(2) as pool:
-        pool.map(spin, [cores[0], cores[-1]], chunksize=1)
-        one = pool.apply(spin, (cores[0],))
-        two = max(pool.map(spin, [cores[0], cores[-1]], chunksize=1))
-    print(f"two pinned busy threads reach {2 * one / two / 2:.0%} of twice one ({len(cores)} cores); "
-          f"OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '(not set)')}\n")
 
 
 class Ours:
@@ -304,7 +285,7 @@ def main():
     options = parser.parse_args()
     if options.worker:
         return worker(options.data, options.networks, options.worker)
-    print_calibration(options)
+    print(f"{calibration.two_threads()}; OPENBLAS_CORETYPE={os.environ.get('OPENBLAS_CORETYPE', '(not set)')}\n")
     for name in options.networks.split(","):
         bench(options, name)
 

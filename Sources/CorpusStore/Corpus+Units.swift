@@ -58,40 +58,19 @@ extension Corpus {
         encoding: ShardEncoding
     ) throws(LogitError) -> Rounding? {
         requireWriting()
-        precondition(computed.count == key.rowCount, "a unit is committed whole")
-        let (table, rounding) = try computed.rounded(to: encoding.precision)
-        let header = ShardHeader(
-            key: key, classCount: table.classCount, blockRows: blockRows,
-            contentDigest: Corpus.contentDigest(key, table, images, encoding.precision),
-            softwareJSON: softwareJSON, created: timestamp())
-        let staged = "\(layout.staging)/shard-\(Digest.hex(key.canonicalText).prefix(16)).h5"
-        try Files.remove(staged)
-        try ShardWriter.write(
-            table, images: images, header: header, encoding: encoding, rounding: rounding, to: staged)
-        let file = try FileDigests(staged)
-        // A former file of the unit (from before `compact`) may lie at its place, held by a snapshot.
-        let place = Layout.shard(key)
-        let isFree = !Files.exists(layout.absolute(place))
-        let relative = isFree ? place : Layout.shard(key, fileDigest: file.digest)
-        let target = layout.absolute(relative)
-        try Files.makeDirectory(Files.parent(of: target))
-        try Files.renameDurably(staged, to: target)
-        let details = ShardDetails(
-            table, fileChecksum: file.checksum, encoding: encoding, blockRows: blockRows,
-            keptImages: images?.format.precision)
-        let unit = StoredUnit(
-            key: key, path: relative, classCount: table.classCount, contentDigest: header.contentDigest,
-            fileDigest: file.digest, fileBytes: file.bytes, details: details)
-        try index([(unit, table, header.created)])
+        let (unit, rounding) = try prepare(
+            computed, images: images, key: key, blockRows: blockRows, softwareJSON: softwareJSON, encoding: encoding)
+        try index([(try store(unit), unit.table, unit.header.created)])
         return rounding
     }
 
     /// SHA-256 over the unit key and every stored value.
     static func contentDigest(
-        _ key: UnitKey, _ table: RowTable, _ images: KeptImages?, _ precision: Precision
+        _ key: UnitKey, _ table: RowTable, _ images: KeptImages?, _ precision: Precision,
+        _ checksums: RowChecksums? = nil
     ) -> String {
         var digest = Digest()
-        ContentDigest.visit(key, table, images: images, precision: precision) { digest.add($0) }
+        ContentDigest.visit(key, table, images: images, precision: precision, checksums: checksums) { digest.add($0) }
         return digest.hex()
     }
 

@@ -56,6 +56,26 @@ struct FileDigests {
         (checksum, bytes) = try Checksum128.file(path) { digest.add($0) }
         self.digest = digest.hex()
     }
+
+    /// Of a file that is not written yet.
+    init(_ image: ShardImage) {
+        var digest = Digest()
+        let checksum = Checksum128()
+        image.visit { piece in
+            // In pieces that are still in the processor's cache for the second of the two.
+            for first in stride(from: 0, to: piece.count, by: FileDigests.pieceBytes) {
+                let part = UnsafeRawBufferPointer(
+                    rebasing: piece[first..<min(first + FileDigests.pieceBytes, piece.count)])
+                digest.add(part)
+                checksum.add(part)
+            }
+        }
+        self.digest = digest.hex()
+        self.checksum = checksum.hex()
+        bytes = image.byteCount
+    }
+
+    private static let pieceBytes = 256 << 10
 }
 
 extension Variant {

@@ -54,6 +54,7 @@ package enum Repair {
         let (layout, descriptor) = try Corpus.check(path)
         for folder in layout.folders { try Files.makeDirectory(folder) }
         let lock = try WriterLock.take(layout, patience)
+        try Files.syncFolders(layout.root)
         let fresh = layout.catalog + ".repair"
         for suffix in ["", "-wal", "-shm", "-journal"] { try Files.remove(fresh + suffix) }
         var report = Report()
@@ -70,10 +71,19 @@ package enum Repair {
         }
         for suffix in ["-wal", "-shm"] { try Files.remove(fresh + suffix) }
         try Files.sync(fresh)
-        // The old log belongs to the old file: it must be gone before the new file takes its name.
-        for suffix in ["-wal", "-shm", "-journal"] { try Files.remove(layout.catalog + suffix) }
-        try Files.renameDurably(fresh, to: layout.catalog)
+        try replaceCatalog(layout, with: fresh)
         return report
+    }
+
+    /// The old log belongs to the old file. Where it holds anything the old file goes first, and each step is durable before
+    /// the next: whoever dies in between leaves no catalogue, which the next `repair` makes, but none with a log that is not
+    /// its own, or without the one that is.
+    private static func replaceCatalog(_ layout: Layout, with fresh: String) throws(LogitError) {
+        let logs = ["-wal", "-journal"].map { layout.catalog + $0 }.filter(Files.exists)
+        for log in logs where try Files.size(log) > 0 { try Files.removeDurably(layout.catalog) }
+        for log in logs { try Files.removeDurably(log) }
+        try Files.remove(layout.catalog + "-shm")
+        try Files.renameDurably(fresh, to: layout.catalog)
     }
 
     private static func rebuild(_ corpus: Corpus, _ report: inout Report, _ progress: (Int, Int) -> Void)

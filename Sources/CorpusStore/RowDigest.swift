@@ -29,23 +29,20 @@ struct IndexedRow: Equatable {
     /// What the rows of a table are in the catalogue.
     /// - Parameter images: of each row, its id in `image_index`.
     static func rows(_ table: RowTable, images: [Int64]) -> [IndexedRow] {
-        table.logits.withUnsafeBufferPointer { all in
-            (0..<table.count).map { row in
-                let statistics = RowStatistics(
-                    logits: UnsafeBufferPointer(rebasing: all[row * table.classCount..<(row + 1) * table.classCount]),
-                    label: Int(table.label[row]))
-                let attack = table.attack
-                return IndexedRow(
-                    shardRow: Int64(row), image: images[row], prediction: Int64(table.prediction[row]),
-                    mean: real(statistics.mean), minimum: real(statistics.minimum), maximum: real(statistics.maximum),
-                    l2: real(statistics.l2), labelMargin: real(statistics.labelMargin),
-                    labelRank: Int64(statistics.labelRank),
-                    status: table.indexedStatus(row).map(Int64.init),
-                    iterations: attack.map { Int64($0.iterations[row]) },
-                    perturbationL2: attack.flatMap { real(Double($0.perturbationL2[row])) },
-                    perturbationLinf: attack.flatMap { real(Double($0.perturbationLinf[row])) },
-                    status8bit: attack?.status8bit.map { Int64($0[row]) })
-            }
+        let statistics = table.logits.withUnsafeBufferPointer {
+            RowStatistics.rows($0, classCount: table.classCount, labels: table.label)
+        }
+        let attack = table.attack
+        return statistics.enumerated().map { row, statistics in
+            IndexedRow(
+                shardRow: Int64(row), image: images[row], prediction: Int64(table.prediction[row]),
+                mean: real(statistics.mean), minimum: real(statistics.minimum), maximum: real(statistics.maximum),
+                l2: real(statistics.l2), labelMargin: real(statistics.labelMargin),
+                labelRank: Int64(statistics.labelRank), status: table.indexedStatus(row).map(Int64.init),
+                iterations: attack.map { Int64($0.iterations[row]) },
+                perturbationL2: attack.flatMap { real(Double($0.perturbationL2[row])) },
+                perturbationLinf: attack.flatMap { real(Double($0.perturbationLinf[row])) },
+                status8bit: attack?.status8bit.map { Int64($0[row]) })
         }
     }
 

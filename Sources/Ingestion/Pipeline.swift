@@ -57,14 +57,18 @@ struct Pipeline: Sendable {
             waiting[unit.firstPosition] = left.count
             missing += left
         }
-        for unit in todo where waiting[unit.firstPosition] == 0 {
-            if let rounding = try commit(unit) { roundings.append(rounding) }
-        }
-        try compute(missing) { (block) throws(LogitError) in
-            count(block.count, true)
-            let unit = unit(of: block)
-            waiting[unit.firstPosition, default: 0] -= 1
-            if waiting[unit.firstPosition] == 0, let rounding = try commit(unit) { roundings.append(rounding) }
+        try corpus.committing { (queue) throws(LogitError) in
+            for unit in todo where waiting[unit.firstPosition] == 0 {
+                if let rounding = try commit(unit, queue) { roundings.append(rounding) }
+            }
+            try compute(missing) { (block) throws(LogitError) in
+                count(block.count, true)
+                let unit = unit(of: block)
+                waiting[unit.firstPosition, default: 0] -= 1
+                if waiting[unit.firstPosition] == 0, let rounding = try commit(unit, queue) {
+                    roundings.append(rounding)
+                }
+            }
         }
         try plan.remove(corpus.layout)
         return roundings
@@ -147,9 +151,9 @@ struct Pipeline: Sendable {
         }
     }
 
-    /// Puts a unit's staged blocks together as its shard and clears them away.
+    /// Puts a unit's staged blocks together as its shard; they are cleared away once its rows are visible.
     /// - Returns: what rounding did, unless the rows are stored exactly.
-    private func commit(_ unit: UnitKey) throws(LogitError) -> Rounding? {
+    private func commit(_ unit: UnitKey, _ queue: CommitQueue) throws(LogitError) -> Rounding? {
         var whole: StagedBlock?
         for block in plan.blocks(of: unit) {
             guard let part = staged(block, of: unit), whole?.hasColumns(of: part) ?? true else {
@@ -166,11 +170,11 @@ struct Pipeline: Sendable {
             }
         }
         guard let whole else { preconditionFailure("a unit without blocks") }
-        let rounding = try corpus.commit(
+        let staged = folder(unit)
+        return try queue.add(
             whole.table, images: whole.images, key: unit, blockRows: plan.blockRows,
-            softwareJSON: computation.classifier.identity.softwareJSON, encoding: request.encoding)
-        try Files.removeTree(folder(unit))
-        return rounding
+            softwareJSON: computation.classifier.identity.softwareJSON, encoding: request.encoding
+        ) { () throws(LogitError) in try Files.removeTree(staged) }
     }
 
     /// A finished block, where one is there whole and of exactly the rows that the plan has at that place.

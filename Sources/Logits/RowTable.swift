@@ -65,6 +65,8 @@ public struct RowTable: Sendable, Equatable {
     }
 
     /// The prediction that a clean row records: the arg max, or −1 where a logit is NaN or infinite.
+    /// Inlinable, as `argMax` is.
+    @inlinable
     public static func cleanPrediction(_ logits: some Collection<Float>) -> Int32 {
         logits.allSatisfy(\.isFinite) ? argMax(logits) : -1
     }

@@ -89,18 +89,27 @@ public enum Files {
 
     /// Writes a new file; `sync` asks for an fsync before it is closed.
     public static func write(_ bytes: [UInt8], to path: String, sync: Bool) throws(LogitError) {
+        try write(to: path, sync: sync) { put in bytes.withUnsafeBytes(put) }
+    }
+
+    /// Writes a new file from pieces, in the order in which `pieces` hands them to its argument.
+    public static func write(
+        to path: String, sync: Bool, pieces: ((UnsafeRawBufferPointer) -> Void) -> Void
+    ) throws(LogitError) {
         let descriptor = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0o644)
         guard descriptor >= 0 else { throw failure("create", path, errno: errno) }
-        var offset = 0
-        while offset < bytes.count {
-            let put = bytes.withUnsafeBytes { Glibc.write(descriptor, $0.baseAddress! + offset, bytes.count - offset) }
-            if put < 0 && errno == EINTR { continue }
-            guard put > 0 else {
-                let code = errno
-                close(descriptor)
-                throw failure("write", path, errno: code)
+        var code: Int32 = 0
+        pieces { piece in
+            var rest = piece
+            while code == 0, !rest.isEmpty {
+                let put = Glibc.write(descriptor, rest.baseAddress!, rest.count)
+                if put < 0 && errno == EINTR { continue }
+                if put > 0 { rest = UnsafeRawBufferPointer(rebasing: rest[put...]) } else { code = errno }
             }
-            offset += put
+        }
+        if code != 0 {
+            close(descriptor)
+            throw failure("write", path, errno: code)
         }
         if sync && fsync(descriptor) != 0 {
             let code = errno
@@ -157,8 +166,12 @@ public enum Files {
 
     /// fsyncs a folder and all folders below: makes durable what a process that died had named and not synced.
     public static func syncFolders(_ path: String) throws(LogitError) {
-        for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
-        try sync(path)
+        do throws(LogitError) {
+            for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
+            try sync(path)
+        } catch {
+            guard !exists(path) else { throw error }  // another process has removed it meanwhile
+        }
     }
 
     /// Whether there is anything but folders at or below a path.

@@ -37,6 +37,18 @@ struct RowChecksum {
     }
 }
 
+/// The checksums of a table's rows and kept images: computed once, for the content digest and for the shard.
+package struct RowChecksums: Sendable {
+    let rows: [UInt64]
+    let images: [UInt64]?
+
+    /// - Parameter precision: that the logits are rounded to.
+    package init(_ table: RowTable, images: KeptImages?, precision: Precision) {
+        self.images = images?.checksums()
+        rows = table.checksums(precision, images: self.images)
+    }
+}
+
 extension RowTable {
     /// One XXH3-64 a row.
     /// - Parameters:
@@ -72,13 +84,15 @@ extension KeptImages {
 /// The bytes that a content digest covers: the unit key, the class count, then every dataset as stored values in the order
 /// of the format. Not the codec, the time, or the software.
 package enum ContentDigest {
-    /// - Parameter precision: that the logits are rounded to.
+    /// - Parameters:
+    ///   - precision: that the logits are rounded to.
+    ///   - checksums: those of the table, where they are known already.
     package static func visit(
-        _ key: UnitKey, _ table: RowTable, images: KeptImages?, precision: Precision,
+        _ key: UnitKey, _ table: RowTable, images: KeptImages?, precision: Precision, checksums: RowChecksums? = nil,
         _ sink: (UnsafeRawBufferPointer) -> Void
     ) {
-        let checksums = table.checksums(precision, images: images?.checksums())
-        visitColumns(key, table, checksums: checksums, precision: precision, sink)
+        let checksums = checksums ?? RowChecksums(table, images: images, precision: precision)
+        visitColumns(key, table, checksums: checksums.rows, precision: precision, sink)
         images?.bytes.withUnsafeBytes(sink)
     }
 

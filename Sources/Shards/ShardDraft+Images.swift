@@ -11,9 +11,9 @@ extension ShardDraft {
     }
 
     /// `/perturbed_checksum` and `/perturbed`, where images are kept.
-    func writeImages(_ file: hid_t) throws(LogitError) {
-        guard let images else { return }
-        try column(file, "perturbed_checksum", .uint64, images.checksums())
+    func writeImages(_ file: hid_t, _ image: ShardImage) throws(LogitError) {
+        guard let images, let sums = checksums.images else { return }
+        try column(file, "perturbed_checksum", .uint64, sums)
         let format = images.format
         let dimensions = [images.count, 3, format.height, format.width].map { hsize_t($0) }
         let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
@@ -28,7 +28,10 @@ extension ShardDraft {
             or: failure)
         switch codec {
         case .raw:
-            guard H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), images.bytes) >= 0 else { throw failure }
+            let isWritten = image.fill(from: .images) {
+                H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), images.bytes)
+            }
+            guard isWritten else { throw failure }
         case .zstd:
             for row in 0..<images.count {
                 let stored = images.image(row).withUnsafeBytes {

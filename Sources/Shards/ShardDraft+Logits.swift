@@ -2,7 +2,7 @@ import CHDF5
 import Logits
 
 extension ShardDraft {
-    func writeLogits(_ file: hid_t) throws(LogitError) {
+    func writeLogits(_ file: hid_t, _ image: ShardImage) throws(LogitError) {
         let (rows, classes) = (table.count, table.classCount)
         let type: ElementType = encoding.precision == .float16 ? .float16 : .float32
         let properties = try Handle(H5Pcreate(lc_dataset_create()), H5Pclose, or: failure)
@@ -23,7 +23,12 @@ extension ShardDraft {
             or: failure)
         let isWritten = table.withStoredLogits(encoding.precision) { bytes in
             switch codec {
-            case .raw: H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), bytes.baseAddress) >= 0
+            case .raw where encoding.precision == .float16:
+                H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), bytes.baseAddress) >= 0
+            case .raw:
+                image.fill(from: .logits) {
+                    H5Dwrite(dataset.id, type.native, 0, 0, lc_default(), bytes.baseAddress)
+                }
             case .zstd: writeChunks(of: bytes, to: dataset.id)
             }
         }

@@ -5,8 +5,8 @@ import Platform
 
 /// Writes one shard file. Equal tables and headers give equal bytes: object times are off, the layout is fixed.
 ///
-/// HDF5 lays the file out in memory and this writes it: a full disk is then one plain error of one plain write, where HDF5
-/// would keep the file half open and complain again at exit. A unit is small (about 64 MiB), so the memory is too.
+/// HDF5 lays the file out in memory and `ShardImage` writes it: a full disk is then one plain error of one plain write, where
+/// HDF5 would keep the file half open and complain again at exit.
 package enum ShardWriter {
     /// Creates `path`, which must not exist, writes and fsyncs it; on any failure the file is gone.
     ///
@@ -21,6 +21,18 @@ package enum ShardWriter {
         _ table: RowTable, images: KeptImages? = nil, header: ShardHeader, encoding: ShardEncoding,
         rounding: Rounding? = nil, to path: String
     ) throws(LogitError) {
+        let checksums = RowChecksums(table, images: images, precision: encoding.precision)
+        try layOut(
+            table, images: images, header: header, encoding: encoding, rounding: rounding, checksums: checksums,
+            for: path
+        ).write(to: path)
+    }
+
+    /// The bytes that `write` gives the file `path`; nothing is written yet.
+    package static func layOut(
+        _ table: RowTable, images: KeptImages?, header: ShardHeader, encoding: ShardEncoding, rounding: Rounding?,
+        checksums: RowChecksums, for path: String
+    ) throws(LogitError) -> ShardImage {
         precondition(table.count > 0 && table.count == header.key.rowCount && table.classCount == header.classCount)
         precondition((table.attack == nil) == header.key.variant.isClean, "attack columns belong to attacks")
         precondition(images == nil || images?.count == table.count, "one image a row")
@@ -29,21 +41,12 @@ package enum ShardWriter {
         precondition(
             precision.isExact || table.logits.allSatisfy { precision.rounded($0).bitPattern == $0.bitPattern },
             "logits that are not rounded to their precision")
-        guard !Files.exists(path) else {
-            throw LogitError(
-                .io, "shard \(path) is there already, and shards never change; remove it if it is a leftover")
-        }
         lc_silence()
         let draft = ShardDraft(
-            path: path, table: table, images: images, header: header, encoding: encoding, rounding: rounding)
+            path: path, table: table, images: images, header: header, encoding: encoding, rounding: rounding,
+            checksums: checksums)
         try draft.checkLimits()
-        let bytes = try draft.image()
-        do {
-            try Files.write(bytes, to: path, sync: true)
-        } catch {
-            unlink(path)
-            throw error
-        }
+        return try draft.image()
     }
 }
 
@@ -55,6 +58,7 @@ struct ShardDraft {
     let header: ShardHeader
     let encoding: ShardEncoding
     let rounding: Rounding?
+    let checksums: RowChecksums
 
     var codec: Codec { encoding.codec }
     /// Rows a chunk of `/logits` under `zstd`.
@@ -88,13 +92,13 @@ struct ShardDraft {
         }
     }
 
-    /// The file's bytes.
-    func image() throws(LogitError) -> [UInt8] {
+    func image() throws(LogitError) -> ShardImage {
+        let image = try ShardImage(table, images: images, or: failure)
         let access = try Handle(H5Pcreate(lc_file_access()), H5Pclose, or: failure)
         let creation = try Handle(H5Pcreate(lc_file_create()), H5Pclose, or: failure)
         let logitBytes = table.logits.count * encoding.precision.valueBytes
         guard H5Pset_libver_bounds(access.id, H5F_LIBVER_V110, H5F_LIBVER_V110) >= 0,
-            H5Pset_fapl_core(access.id, max(1 << 16, (logitBytes + (images?.bytes.count ?? 0)) / 4), false) >= 0,
+            image.use(for: access.id),
             // No blocks set aside for later objects: a shard has no padding but the page alignment below.
             H5Pset_meta_block_size(access.id, 0) >= 0, H5Pset_small_data_block_size(access.id, 0) >= 0,
             H5Pset_obj_track_times(creation.id, false) >= 0,
@@ -106,19 +110,19 @@ struct ShardDraft {
         if codec == .raw {
             guard H5Pset_alignment(access.id, hsize_t(max(4096, logitBytes)), 4096) >= 0 else { throw failure }
         }
-        let file = try Handle(
-            H5Fcreate(path, lc_truncate(), creation.id, access.id), H5Fclose, or: failure)
-        try writeAttributes(file.id)
-        try writeLogits(file.id)
-        try writeColumns(file.id)
-        try writeImages(file.id)
-        guard H5Fflush(file.id, H5F_SCOPE_GLOBAL) >= 0 else { throw failure }
-        let size = H5Fget_file_image(file.id, nil, 0)
-        guard size > 0 else { throw failure }
-        var bytes = [UInt8](repeating: 0, count: size)
-        guard H5Fget_file_image(file.id, &bytes, size) == size else { throw failure }
-        Superblock.seal(&bytes)
-        return bytes
+        let file = H5Fcreate(path, lc_truncate(), creation.id, access.id)
+        guard file >= 0 else { throw failure }
+        do {
+            try writeAttributes(file)
+            try writeLogits(file, image)
+            try writeColumns(file)
+            try writeImages(file, image)
+        } catch {
+            H5Fclose(file)
+            throw error
+        }
+        guard H5Fclose(file) >= 0 else { throw failure }
+        return image
     }
 
     // MARK: Datasets
@@ -128,7 +132,7 @@ struct ShardDraft {
         try images(file)
         try column(file, "label", .int32, table.label)
         try column(file, "prediction", .int32, table.prediction)
-        try column(file, "checksum", .uint64, table.checksums(encoding.precision, images: images?.checksums()))
+        try column(file, "checksum", .uint64, checksums.rows)
         guard let attack = table.attack else { return }
         try column(file, "clean_prediction", .int32, attack.cleanPrediction)
         try column(file, "status", .uint8, attack.status)

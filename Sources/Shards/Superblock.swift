@@ -52,14 +52,6 @@ package enum Superblock {
         return Int(info.st_size)
     }
 
-    /// Marks a file image as closed: HDF5 clears the flag in an image but leaves the old checksum beside it.
-    static func seal(_ image: inout [UInt8]) {
-        precondition(image.count > byteCount && Array(image[..<8]) == signature && image[8] == 3)
-        image[11] = 0
-        let checksum = lookup3(image[..<44])
-        for place in 0..<4 { image[44 + place] = UInt8(truncatingIfNeeded: checksum >> (8 * UInt32(place))) }
-    }
-
     private static func word(_ bytes: [UInt8], _ first: Int, count: Int = 4) -> UInt64 {
         (0..<count).reduce(0) { $0 | UInt64(bytes[first + $1]) << UInt64(8 * $1) }
     }

@@ -12,7 +12,10 @@ import Torch
 struct Bench: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "logit-bench", abstract: "Measurements that the documentation quotes.",
-        subcommands: [IngestBench.self, BlockBench.self, AttackBench.self, GatherBench.self])
+        subcommands: [
+            IngestBench.self, BlockBench.self, AttackBench.self, StoreWriteBench.self, StoreReadBench.self,
+            GatherBench.self,
+        ])
 }
 
 /// Wall and CPU seconds of some work.

@@ -6,7 +6,7 @@ import Testing
 private let allowed: [String: Set<String>] = [
     "Logits": [], "Platform": ["Logits"], "Torch": ["Logits", "CTorchAPI"],
     "Images": ["Logits", "Platform", "CImageCodecs"],
-    "Shards": ["Logits", "Platform", "CHDF5", "CZstd", "CXXHash", "CShardKernels"],
+    "Shards": ["Logits", "Platform", "CHDF5", "CShardLayout", "CZstd", "CXXHash", "CShardKernels"],
     "Networks": ["Logits", "Torch", "CAttackKernels"],
     "Analysis": ["Logits"],
     "CorpusStore": ["Logits", "Platform", "Shards", "GRDB", "GRDBSQLite", "Crypto"],
