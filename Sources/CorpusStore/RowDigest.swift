@@ -35,16 +35,15 @@ struct IndexedRow: Equatable {
         let attack = table.attack
         return statistics.enumerated().map { row, statistics in
             IndexedRow(
-                    shardRow: Int64(row), image: images[row], prediction: Int64(table.prediction[row]),
-                    mean: real(statistics.mean), minimum: real(statistics.minimum), maximum: real(statistics.maximum),
-                    l2: real(statistics.l2), labelMargin: real(statistics.labelMargin),
-                    labelRank: Int64(statistics.labelRank),
-                    status: table.indexedStatus(row).map(Int64.init),
-                    iterations: attack.map { Int64($0.iterations[row]) },
-                    perturbationL2: attack.flatMap { real(Double($0.perturbationL2[row])) },
-                    perturbationLinf: attack.flatMap { real(Double($0.perturbationLinf[row])) },
-                    status8bit: attack?.status8bit.map { Int64($0[row]) })
-            }
+                shardRow: Int64(row), image: images[row], prediction: Int64(table.prediction[row]),
+                mean: real(statistics.mean), minimum: real(statistics.minimum), maximum: real(statistics.maximum),
+                l2: real(statistics.l2), labelMargin: real(statistics.labelMargin),
+                labelRank: Int64(statistics.labelRank),
+                status: table.indexedStatus(row).map(Int64.init),
+                iterations: attack.map { Int64($0.iterations[row]) },
+                perturbationL2: attack.flatMap { real(Double($0.perturbationL2[row])) },
+                perturbationLinf: attack.flatMap { real(Double($0.perturbationLinf[row])) },
+                status8bit: attack?.status8bit.map { Int64($0[row]) })
         }
     }
 
