@@ -24,6 +24,8 @@ let package = Package(
         .executable(name: "logit", targets: ["logit"]),
         // The only library over LibTorch: `logit` opens it on first use (see Sources/Torch/TorchLibrary.swift).
         .library(name: "LogitTorch", type: .dynamic, targets: ["CTorch"]),
+        // HDF5's filter 32015 for stock tools (tools/install-plugin); nothing of ours loads it.
+        .library(name: "H5Zzstd", type: .dynamic, targets: ["CH5Plugin"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -38,6 +40,11 @@ let package = Package(
         .systemLibrary(name: "CXXHash", pkgConfig: "libxxhash", providers: [.apt(["libxxhash-dev"])]),
         .target(name: "CImageCodecs", linkerSettings: [.linkedLibrary("jpeg"), .linkedLibrary("png")]),
         .target(name: "CShardLayout", dependencies: ["CHDF5"]),
+        .target(name: "CH5Zstd", linkerSettings: [.linkedLibrary("zstd")]),
+        .target(
+            name: "CH5Plugin", dependencies: ["CH5Zstd"],
+            // Loaded by programs that know no Swift: without its start-up code and library.
+            linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
         .target(name: "CAttackKernels"),
         .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
@@ -65,7 +72,7 @@ let package = Package(
             swiftSettings: strict),
 
         // Layer 4
-        swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"]),
+        swift("Ingestion", ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", yams]),
         swift("Sampling", ["Logits", "Platform", "Shards"]),
 
         // Layer 5
@@ -79,7 +86,7 @@ let package = Package(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", arguments, yams,
+                "Sampling", "Defence", "Report", arguments,
             ], swiftSettings: strict),
 
         .executableTarget(
@@ -94,10 +101,18 @@ let package = Package(
             name: "TestSupport",
             dependencies: ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Ingestion"],
             path: "Tests/TestSupport", swiftSettings: strict),
+        // What tools/fuzz and a test feed with bytes that nobody wrote.
+        .target(
+            name: "FuzzTargets",
+            dependencies: [
+                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence", "CH5Zstd",
+                "TestSupport",
+            ], path: "Tests/FuzzTargets", swiftSettings: strict),
+        tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
         tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
-        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py"]),
+        tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
@@ -112,3 +127,10 @@ let package = Package(
     ],
     cxxLanguageStandard: .cxx17
 )
+
+// Links libFuzzer, so only where tools/fuzz builds it.
+if Context.environment["LOGITCORPUS_FUZZ"] != nil {
+    package.targets.append(
+        .executableTarget(
+            name: "logit-fuzz", dependencies: ["FuzzTargets"], path: "Tests/Fuzzer", swiftSettings: strict))
+}

@@ -34,6 +34,14 @@ static void warn(j_common_ptr info, int level) {
     }
 }
 
+/* Called before each row of a scan is read. */
+static void watch(j_common_ptr info) {
+    struct jpeg_failure *failure = (struct jpeg_failure *)info->err;
+    if (((j_decompress_ptr)info)->input_scan_number <= IMAGE_MAX_SCANS) return;
+    snprintf(failure->error, IMAGE_ERROR_BYTES, "it has more than %d scans", IMAGE_MAX_SCANS);
+    longjmp(failure->escape, 1);
+}
+
 static uint8_t scaled(unsigned value, unsigned by) {
     unsigned product = value * by + 128;
     return (uint8_t)(((product >> 8) + product) >> 8);
@@ -65,6 +73,8 @@ int image_decode_jpeg(const uint8_t *bytes, size_t count, image_rgb *image, char
     }
     jpeg_create_decompress(&info);
     info.mem->max_memory_to_use = 1L << 30;
+    struct jpeg_progress_mgr progress = {.progress_monitor = watch};
+    info.progress = &progress;
     jpeg_mem_src(&info, bytes, (unsigned long)count);
     jpeg_read_header(&info, TRUE);
     if (image_allocate(image, info.image_width, info.image_height, error)) {

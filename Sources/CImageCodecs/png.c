@@ -55,7 +55,9 @@ int image_decode_png(const uint8_t *bytes, size_t count, image_rgb *image, char 
         return 1;
     }
     png_set_user_limits(png, IMAGE_MAX_SIDE * 4, IMAGE_MAX_SIDE * 4);
-    png_set_chunk_malloc_max(png, 64 << 20);
+    /* Texts and colour profiles, which nobody here looks at: each is undone, though, and a file may hold many. */
+    png_set_chunk_malloc_max(png, 8 << 20);
+    png_set_chunk_cache_max(png, 32);
     png_set_read_fn(png, &source, supply);
     png_read_info(png, info);
     const int depth = png_get_bit_depth(png, info), color = png_get_color_type(png, info);

@@ -48,13 +48,16 @@ struct Catalog: Sendable {
             // The log stays when the last connection closes: readers then never take the file for one that nobody writes.
             var keep: CInt = 1
             sqlite3_file_control(db.sqliteConnection, nil, SQLITE_FCNTL_PERSIST_WAL, &keep)
+            limit(db.sqliteConnection)
             try db.execute(
-                sql: "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
+                sql: safety
+                    + "PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL; PRAGMA journal_size_limit = 67108864;")
         }
         return try translating("open", path) {
             let queue = try DatabaseQueue(path: path, configuration: configuration)
             try queue.write { db in
                 let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+                if (1...schemaVersion).contains(version) { try checkSchema(db, version: version, path) }
                 guard (0..<schemaVersion).contains(version) else { return }
                 for step in steps[version...] { try db.execute(sql: step) }
                 try digestAttacks(db)
@@ -77,9 +80,11 @@ struct Catalog: Sendable {
     private static func digestAttacks(_ db: Database) throws {
         for row in try Row.fetchAll(db, sql: "SELECT id, canonical, name, parameters FROM attack_index") {
             let variant = Variant(
-                name: row["name"], canonical: row["canonical"], parametersJSON: row["parameters"])
+                name: try row.value("name"), canonical: try row.value("canonical"),
+                parametersJSON: try row.value("parameters"))
             try db.execute(
-                sql: "UPDATE attack_index SET digest = ? WHERE id = ?", arguments: [variant.digest, row["id"]])
+                sql: "UPDATE attack_index SET digest = ? WHERE id = ?",
+                arguments: [variant.digest, try row.value("id")])
         }
     }
 
@@ -92,7 +97,10 @@ struct Catalog: Sendable {
                 configuration.busyMode = .timeout(10)
                 configuration.prepareDatabase { db in
                     if let preparation = access.preparation { try db.execute(sql: preparation) }
+                    limit(db.sqliteConnection)
+                    try db.execute(sql: safety)
                     let version = try Int.fetchOne(db, sql: "PRAGMA user_version") ?? 0
+                    if (1...schemaVersion).contains(version) { try checkSchema(db, version: version, path) }
                     try db.execute(sql: shadows(ofVersion: version))
                 }
                 let queue = try DatabaseQueue(path: access.uri(path), configuration: configuration)

@@ -118,11 +118,16 @@ struct CatalogComparison {
 
     /// An attack's digest covers its name and parameters.
     private func attackProblems() throws(LogitError) -> [String] {
-        let rows = try corpus.catalog.read { db in try Row.fetchAll(db, sql: "SELECT * FROM attack_index") }
-        return rows.compactMap { row in
-            let variant = Variant(name: row["name"], canonical: row["canonical"], parametersJSON: row["parameters"])
-            guard let digest = row["digest"] as String?, digest != variant.digest else { return nil }
-            return "the catalogue's parameters of \(variant) do not fit their digest; run logit repair"
+        try corpus.catalog.read { db in
+            try Row.fetchAll(db, sql: "SELECT * FROM attack_index").compactMap { row in
+                let variant = Variant(
+                    name: try row.value("name"), canonical: try row.value("canonical"),
+                    parametersJSON: try row.value("parameters"))
+                guard let digest = try row.value("digest", as: String?.self), digest != variant.digest else {
+                    return nil
+                }
+                return "the catalogue's parameters of \(variant) do not fit their digest; run logit repair"
+            }
         }
     }
 
@@ -135,8 +140,8 @@ struct CatalogComparison {
                     SELECT s.snapshot, u.path FROM snapshot_unit x JOIN snapshot_index s ON s.id = x.snapshot_id
                     JOIN unit_index u ON u.id = x.unit_id
                     """)
-            return Dictionary(grouping: rows) { $0["snapshot"] as String }.mapValues {
-                Set($0.map { $0["path"] as String })
+            return try Dictionary(grouping: rows) { try $0.value("snapshot", as: String.self) }.mapValues {
+                try Set($0.map { try $0.value("path", as: String.self) })
             }
         }
         let committed = Dictionary(uniqueKeysWithValues: try corpus.units().map { ($0.path, $0.contentDigest) })

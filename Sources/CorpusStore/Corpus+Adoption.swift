@@ -22,11 +22,11 @@ extension Corpus {
             let place = Layout.unitPath(relative)
             if let present = shown[place] {
                 guard !Files.exists(layout.absolute(present.path)) else { continue }
-                let (unit, table, created) = try readUnit(relative)
+                let (unit, table, created) = try readStray(relative)
                 try replace(present, with: unit, table, created: created)
                 shown[place] = unit
             } else {
-                let (unit, table, created) = try readUnit(relative)
+                let (unit, table, created) = try readStray(relative)
                 try index([(unit, table, created)])
                 shown[place] = unit
             }
@@ -34,6 +34,13 @@ extension Corpus {
         }
         if adopted > 0 { try indexStrayFiles() }
         return adopted
+    }
+
+    /// Reads and checks a shard, and makes it durable: it may have been copied here a moment ago.
+    private func readStray(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
+        let found = try readUnit(relative)
+        try Files.sync(layout.absolute(relative))
+        return found
     }
 
     /// Paths of the shards that the head snapshot names; none where it cannot be read, which `verify` says.

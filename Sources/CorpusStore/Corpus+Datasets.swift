@@ -59,7 +59,13 @@ extension Corpus {
         var found: [SplitDescriptor] = []
         for dataset in try Files.list(layout.datasets) where Files.isDirectory("\(layout.datasets)/\(dataset)") {
             for file in try Files.list("\(layout.datasets)/\(dataset)") where file.hasSuffix(".json") {
-                found.append(try JSONFile.read(SplitDescriptor.self, from: "\(layout.datasets)/\(dataset)/\(file)"))
+                let path = "\(layout.datasets)/\(dataset)/\(file)"
+                let split = try JSONFile.read(SplitDescriptor.self, from: path)
+                guard split.dataset == dataset, file == "\(split.split).json" else {
+                    throw LogitError(
+                        .corrupt, "\(path) describes \(split.dataset)/\(split.split); give the file its name back")
+                }
+                found.append(split)
             }
         }
         return found
@@ -99,24 +105,41 @@ extension Corpus {
     /// The images of a split in ordinal order, checked against the split's digest.
     package func images(of split: SplitDescriptor) throws(LogitError) -> [ListedImage] {
         let path = layout.imageList(split.dataset, split.split)
-        let bytes = try Files.read(path)
+        let bytes = try Files.read(path, limit: imageListLimit)
         guard Digest.hex(bytes) == split.digest else {
             throw LogitError(
                 .corrupt,
                 "\(path) is not the list that \(split.dataset)/\(split.split) was added with; put back a copy of it")
         }
-        var images: [ListedImage] = []
-        images.reserveCapacity(split.imageCount)
-        for line in bytes.split(separator: 0x0A) {
-            let parts = line.split(separator: 0x09, maxSplits: 2)
-            guard parts.count == 3, let label = Int32(String(decoding: parts[0], as: UTF8.self)) else {
-                throw LogitError(.corrupt, "\(path) has a line that is no image; put back a copy of it")
-            }
-            images.append(
-                ListedImage(
-                    id: String(decoding: parts[2], as: UTF8.self), label: label,
-                    digest: String(decoding: parts[1], as: UTF8.self)))
+        let images = try Corpus.parseImageList(bytes, classCount: split.classNames.count, path: path)
+        guard images.count == split.imageCount else {
+            throw LogitError(
+                .corrupt,
+                "\(path) lists \(images.count) images where \(split.dataset)/\(split.split) has \(split.imageCount); put back a copy of it"
+            )
         }
         return images
     }
+
+    /// The images that `imageListBytes` wrote.
+    package static func parseImageList(
+        _ bytes: [UInt8], classCount: Int, path: String
+    ) throws(LogitError) -> [ListedImage] {
+        var images: [ListedImage] = []
+        for line in bytes.split(separator: 0x0A) {
+            let parts = line.split(separator: 0x09, maxSplits: 2)
+            guard parts.count == 3, let label = Int32(String(decoding: parts[0], as: UTF8.self)),
+                label >= 0, Int(label) < classCount, let id = String(validating: parts[2], as: UTF8.self),
+                let digest = String(validating: parts[1], as: UTF8.self), DescriptorLimits.isDigest(digest)
+            else {
+                throw LogitError(
+                    .corrupt, "line \(images.count + 1) of \(path) is no image of its classes; put back a copy of it")
+            }
+            images.append(ListedImage(id: id, label: label, digest: digest))
+        }
+        return images
+    }
+
+    /// Bytes: two hundred for each of the most images.
+    private var imageListLimit: Int { 200 * DescriptorLimits.images }
 }

@@ -33,7 +33,12 @@ extension Corpus {
     package func networks() throws(LogitError) -> [NetworkDescriptor] {
         var found: [NetworkDescriptor] = []
         for file in try Files.list(layout.networks) where file.hasSuffix(".json") {
-            found.append(try JSONFile.read(NetworkDescriptor.self, from: "\(layout.networks)/\(file)"))
+            let path = "\(layout.networks)/\(file)"
+            let network = try JSONFile.read(NetworkDescriptor.self, from: path)
+            guard file == "\(network.name).json" else {
+                throw LogitError(.corrupt, "\(path) describes network \(network.name); give the file its name back")
+            }
+            found.append(network)
         }
         return found
     }

@@ -44,12 +44,18 @@ extension Corpus {
         of split: SplitDescriptor, by network: String, perClass: Int
     ) throws(LogitError) -> (ordinals: [Int64], images: [String]) {
         let found = try catalog.read { db in
-            try Row.fetchAll(
+            let rows = try Row.fetchAll(
                 db,
                 sql: """
                     SELECT ordinal, image, label, correct FROM rows
                     WHERE dataset = ? AND split = ? AND network = ? AND attack = 'clean' AND view = 0 ORDER BY ordinal
                     """, arguments: [split.dataset, split.split, network])
+            return try rows.map { row in
+                (
+                    ordinal: try row.value("ordinal", as: Int64.self), image: try row.value("image", as: String.self),
+                    label: try row.value("label", as: Int.self), isCorrect: try row.value("correct", as: Bool.self)
+                )
+            }
         }
         guard !found.isEmpty else {
             throw LogitError(
@@ -60,10 +66,10 @@ extension Corpus {
         var taken: [Int: Int] = [:]
         var ordinals: [Int64] = []
         var images: [String] = []
-        for row in found where (row["correct"] as Int) == 1 && taken[row["label"], default: 0] < perClass {
-            taken[row["label"], default: 0] += 1
-            ordinals.append(row["ordinal"])
-            images.append(row["image"])
+        for row in found where row.isCorrect && taken[row.label, default: 0] < perClass {
+            taken[row.label, default: 0] += 1
+            ordinals.append(row.ordinal)
+            images.append(row.image)
         }
         return (ordinals, images)
     }

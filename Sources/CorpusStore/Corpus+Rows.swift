@@ -61,9 +61,13 @@ extension Corpus {
         let found = try catalog.read { db in
             try Row.fetchOne(
                 db, sql: "SELECT shard, shard_row \(Corpus.ofSet) AND ordinal = ?",
-                arguments: rows.arguments + [ordinal])
+                arguments: rows.arguments + [ordinal]
+            ).map { (shard: try $0.value("shard", as: String.self), row: try $0.value("shard_row", as: Int.self)) }
         }
-        guard let found, let unit = try units().first(where: { $0.path == found["shard"] }) else { return nil }
-        return (unit, found["shard_row"])
+        guard let found, let unit = try units().first(where: { $0.path == found.shard }) else { return nil }
+        guard (0..<unit.key.rowCount).contains(found.row) else {
+            throw LogitError(.corrupt, "the catalogue names a row that shard \(unit.path) has not; run logit repair")
+        }
+        return (unit, found.row)
     }
 }

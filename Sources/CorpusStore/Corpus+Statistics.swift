@@ -20,23 +20,23 @@ extension Corpus {
         if let selection { try check(selection, split) }
         let wanted = selection.map { Set($0.ordinals) }
         let shards = try snapshot.map { (snapshot) throws(LogitError) in try indexedPaths(of: snapshot) }
-        let found = try catalog.read { db in
-            try Row.fetchAll(
+        return try catalog.read { db in
+            let found = try Row.fetchAll(
                 db,
                 sql: """
                     SELECT ordinal, \(name) AS value, shard FROM rows
                     WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = 0
                         AND (status IS NULL OR status <> 3) AND \(name) IS NOT NULL
                     """, arguments: [split.dataset, split.split, network, attack])
+            var values: [Int64: Double] = [:]
+            for row in found {
+                let ordinal: Int64 = try row.value("ordinal")
+                if let wanted, !wanted.contains(ordinal) { continue }
+                if let shards, !shards.contains(try row.value("shard")) { continue }
+                values[ordinal] = try row.value("value")
+            }
+            return values
         }
-        var values: [Int64: Double] = [:]
-        for row in found {
-            let ordinal: Int64 = row["ordinal"]
-            if let wanted, !wanted.contains(ordinal) { continue }
-            if let shards, !shards.contains(row["shard"]) { continue }
-            values[ordinal] = row["value"]
-        }
-        return values
     }
 
     /// A selection belongs to the images it was made over.

@@ -76,14 +76,22 @@ extension Corpus {
 
     /// Reads and checks a shard file whole: every row's checksum, the content digest, the place its key belongs to. Kept
     /// images are read and checked one by one, and not returned.
-    func readUnit(_ relative: String) throws(LogitError) -> (StoredUnit, RowTable, String) {
-        try Corpus.readShard(layout.absolute(relative), at: relative)
+    /// - Parameter isKnown: whether somebody vouches for a file of this digest; HDF5 sees others first in a child process.
+    func readUnit(
+        _ relative: String, isKnown: (String) -> Bool = { _ in false }
+    ) throws(LogitError) -> (StoredUnit, RowTable, String) {
+        try Corpus.readShard(layout.absolute(relative), at: relative, isKnown: isKnown)
     }
 
     /// The same of a file anywhere.
-    /// - Parameter relative: where it is to belong; nil: its place as a file that `compact` wrote.
-    static func readShard(_ path: String, at relative: String?) throws(LogitError) -> (StoredUnit, RowTable, String) {
+    /// - Parameters:
+    ///   - relative: where it is to belong; nil: its place as a file that `compact` wrote.
+    ///   - isKnown: as of `readUnit`.
+    static func readShard(
+        _ path: String, at relative: String?, isKnown: (String) -> Bool
+    ) throws(LogitError) -> (StoredUnit, RowTable, String) {
         let file = try FileDigests(path)
+        if !isKnown(file.digest) { try ForeignShard.check(path) }
         let reader = try ShardReader(path: path)
         try reader.verify()
         let table = try reader.table(0..<reader.rowCount)
@@ -156,22 +164,34 @@ extension Corpus {
                     ORDER BY u.path
                     """
             ).map { row in
+                let place: String = try row.value("path")
+                guard Manifests.isInside(place) else {
+                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a shard at \(place)")
+                }
                 let variant = Variant(
-                    name: row["attack_name"], canonical: row["canonical"], parametersJSON: row["parameters"])
+                    name: try row.value("attack_name"), canonical: try row.value("canonical"),
+                    parametersJSON: try row.value("parameters"))
                 let key = UnitKey(
-                    dataset: row["dataset"], split: row["split"], datasetDigest: row["dataset_digest"],
-                    network: row["network"], networkDigest: row["network_digest"], preprocessing: row["preprocessing"],
-                    variant: variant, view: row["view"], seed: UInt64(bitPattern: row["seed"] as Int64),
-                    listDigest: row["list_digest"], firstPosition: row["first_position"], rowCount: row["row_count"])
+                    dataset: try row.value("dataset"), split: try row.value("split"),
+                    datasetDigest: try row.value("dataset_digest"),
+                    network: try row.value("network"), networkDigest: try row.value("network_digest"),
+                    preprocessing: try row.value("preprocessing"),
+                    variant: variant, view: try row.value("view"),
+                    seed: UInt64(bitPattern: try row.value("seed", as: Int64.self)),
+                    listDigest: try row.value("list_digest"), firstPosition: try row.value("first_position"),
+                    rowCount: try row.value("row_count"))
                 return StoredUnit(
-                    key: key, path: row["path"], classCount: row["class_count"], contentDigest: row["content_digest"],
-                    fileDigest: row["file_digest"], fileBytes: row["file_bytes"],
+                    key: key, path: place, classCount: try row.value("class_count"),
+                    contentDigest: try row.value("content_digest"),
+                    fileDigest: try row.value("file_digest"), fileBytes: try row.value("file_bytes"),
                     // A column that a catalogue of a former version does not have gives nil.
                     details: ShardDetails(
-                        fileChecksum: row["file_checksum"], codec: row["codec"], precision: row["precision"],
-                        blockRows: row["block_rows"],
-                        keptImages: (row["kept_images"] as String?).flatMap(ImagePrecision.init),
-                        hasStatus8bit: row["status_8bit"], ordinals: row["ordinals"]), rowDigest: row["row_digest"])
+                        fileChecksum: try row.value("file_checksum"), codec: try row.value("codec"),
+                        precision: try row.value("precision"),
+                        blockRows: try row.value("block_rows"),
+                        keptImages: (try row.value("kept_images", as: String?.self)).flatMap(ImagePrecision.init),
+                        hasStatus8bit: try row.value("status_8bit"), ordinals: try row.value("ordinals")),
+                    rowDigest: try row.value("row_digest"))
             }
         }
     }

@@ -39,17 +39,16 @@ package final class Corpus: Sendable {
         let descriptor = CorpusDescriptor(
             formatVersion: CorpusDescriptor.currentVersion, id: UUID().uuidString.lowercased(), created: timestamp())
         try Files.write([], to: layout.readers, sync: false)
+        try Files.syncFolders(layout.root)
         try Files.writeDurably(JSONFile.encode(descriptor), to: layout.descriptor)
     }
 
     /// Whether a folder holds nothing but what `create` makes before `corpus.json`, its last file.
     private static func isUnfinished(_ path: String) throws(LogitError) -> Bool {
         let layout = Layout(root: path)
-        let descriptor = "corpus.json.", catalog = "catalog.sqlite"
         for name in try Files.list(path) {
-            if name == "readers" || name.hasPrefix(catalog) || (name.hasPrefix(descriptor) && name.hasSuffix(".tmp")) {
-                continue
-            }
+            let isTemporary = name.hasPrefix("corpus.json.") && name.hasSuffix(".tmp")
+            if name.hasPrefix("catalog.sqlite") || name == "readers" || isTemporary { continue }
             let own = layout.folders.contains { $0 == "\(path)/\(name)" || $0.hasPrefix("\(path)/\(name)/") }
             guard own, try !Files.holdsFiles("\(path)/\(name)") else { return false }
         }
@@ -72,6 +71,8 @@ package final class Corpus: Sendable {
             lock = try WriterLock.take(layout, patience)
             readersLock = nil
             catalog = try Catalog.openForWriting(layout.catalog)
+            // What a writer that died had named and not synced must be durable before anything is built on it.
+            try Files.syncFolders(layout.root)
             try indexStrayFiles()
         }
     }
@@ -95,12 +96,6 @@ package final class Corpus: Sendable {
             throw LogitError(.notFound, "\(path) is no corpus (it has no corpus.json); make one with logit init")
         }
         let descriptor = try JSONFile.read(CorpusDescriptor.self, from: layout.descriptor)
-        guard descriptor.formatVersion <= CorpusDescriptor.currentVersion else {
-            throw LogitError(
-                .environment,
-                "\(path) was made by a newer LogitCorpus (format \(descriptor.formatVersion), this program knows \(CorpusDescriptor.currentVersion)); use the newer program"
-            )
-        }
         return (layout, descriptor)
     }
 

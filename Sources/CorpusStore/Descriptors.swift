@@ -2,17 +2,31 @@ import FoundationEssentials
 import Logits
 import Platform
 
+/// A JSON file of a corpus whose values have bounds: whoever reads it gets none that is beyond them.
+package protocol Descriptor: Decodable {
+    /// The newest version that this program reads.
+    static var currentVersion: Int { get }
+    /// What is wrong with the values; nil if nothing is.
+    var fault: String? { get }
+}
+
+extension Descriptor {
+    package static var currentVersion: Int { 1 }
+}
+
 /// corpus.json
-package struct CorpusDescriptor: Codable, Sendable {
+package struct CorpusDescriptor: Codable, Sendable, Descriptor {
     package static let currentVersion = 1
 
     package var formatVersion: Int
     package var id: String
     package var created: String
+
+    package var fault: String? { (1...200).contains(id.utf8.count) ? nil : "its id is empty or long" }
 }
 
 /// datasets/NAME/SPLIT.json; the images themselves are listed in SPLIT.images.tsv beside it.
-package struct SplitDescriptor: Codable, Sendable {
+package struct SplitDescriptor: Codable, Sendable, Descriptor {
     package var formatVersion = 1
     package var dataset: String
     package var split: String
@@ -64,7 +78,7 @@ package struct ListedImage: Sendable, Equatable {
 }
 
 /// networks/NAME.json; the module itself is networks/DIGEST.pt.
-package struct NetworkDescriptor: Codable, Sendable {
+package struct NetworkDescriptor: Codable, Sendable, Descriptor {
     package var formatVersion = 1
     package var name: String
     /// SHA-256 of the module file.
@@ -121,7 +135,7 @@ package struct NetworkDescriptor: Codable, Sendable {
 }
 
 /// The parts of defenders/NAME/defender.json that the catalogue indexes; the file holds more.
-package struct DefenderRecord: Codable, Sendable {
+package struct DefenderRecord: Codable, Sendable, Descriptor {
     package var name: String
     package var snapshot: String
     package var dataset: String
@@ -136,7 +150,7 @@ package struct DefenderRecord: Codable, Sendable {
 }
 
 /// The parts of evaluations/ID.json that the catalogue indexes; the file holds more.
-package struct EvaluationRecord: Codable, Sendable {
+package struct EvaluationRecord: Codable, Sendable, Descriptor {
     package struct Figure: Codable, Sendable {
         package var attack: String
         package var rows: Int
@@ -166,11 +180,39 @@ package enum JSONFile {
     }
 
     package static func read<Value: Decodable>(_ type: Value.Type, from path: String) throws(LogitError) -> Value {
-        let bytes = try Files.read(path, limit: 1 << 30)
+        try decode(path) { decoder, data in try decoder.decode(type, from: data) }
+    }
+
+    private struct Version: Decodable { let formatVersion: Int? }
+
+    /// - Throws: `environment` where a newer program wrote the file, `corrupt` where it is not what it should be or holds a
+    ///   value that it cannot.
+    package static func read<Value: Descriptor>(_ type: Value.Type, from path: String) throws(LogitError) -> Value {
+        try decode(path) { decoder, data in
+            // First and alone: a newer version may hold what this one cannot read.
+            let version = try decoder.decode(Version.self, from: data).formatVersion ?? 1
+            guard version <= type.currentVersion else {
+                throw LogitError(
+                    .environment,
+                    "\(path) was written by a newer LogitCorpus (format version \(version), this program knows \(type.currentVersion)); use the newer program"
+                )
+            }
+            let value = try decoder.decode(type, from: data)
+            guard let fault = version < 1 ? "its format version is \(version)" : value.fault else { return value }
+            throw LogitError(.corrupt, "\(path) is damaged or was changed (\(fault)); put back a copy of it")
+        }
+    }
+
+    private static func decode<Value>(_ path: String, _ body: (JSONDecoder, Data) throws -> Value) throws(LogitError)
+        -> Value
+    {
+        let data = Data(try Files.read(path, limit: DescriptorLimits.bytes))
         let decoder = JSONDecoder()
         decoder.keyDecodingStrategy = .convertFromSnakeCase
         do {
-            return try decoder.decode(type, from: Data(bytes))
+            return try body(decoder, data)
+        } catch let error as LogitError {
+            throw error
         } catch {
             throw LogitError(
                 .corrupt, "\(path) is damaged or not a file of this corpus; put back a copy of it and run logit repair",

@@ -8,6 +8,7 @@ import Shards
 struct KnownShards {
     private var entries: [String: ShardEntry] = [:]
     private var snapshots: [String: [String]] = [:]
+    private var digests: Set<String> = []
     /// Paths that the head snapshot names.
     private(set) var head: Set<String> = []
     private let old: Catalog?
@@ -28,10 +29,14 @@ struct KnownShards {
             if id == headID { head = Set(snapshot.shards.map(\.path)) }
         }
         for unit in (try? old.map(Corpus.units)) ?? [] { entries[unit.path] = unit.entry }
+        digests = Set(entries.values.map(\.fileDigest))
     }
 
     /// Everything known, by path.
     var all: [ShardEntry] { entries.values.sorted { $0.path < $1.path } }
+
+    /// Whether a file of this digest was a shard of this corpus.
+    func vouches(forFile digest: String) -> Bool { digests.contains(digest) }
 
     /// What is wrong with the bytes of a file, as far as its checksum was recorded; nil where nothing is.
     func damage(_ path: String) throws(LogitError) -> LogitError? {
@@ -49,7 +54,7 @@ struct KnownShards {
     /// The list of a shard that is lost.
     /// - Parameter path: of its file, which may be damaged or missing.
     func lost(_ path: String, reason: String, file: String?) -> LostShard {
-        let reader = try? ShardReader(path: corpus.layout.absolute(path))
+        let reader = bearable(path)
         var entry = entries[path] ?? reader.map { Corpus.entry($0, path: path) }
         if let reader, let key = entry?.key, reader.header.key == key {
             entry?.details.fill(from: reader)
@@ -62,6 +67,12 @@ struct KnownShards {
         return LostShard(
             path: path, reason: reason, file: file, shard: entry, ordinals: isWhole ? ordinals : nil,
             images: isWhole ? names : nil, snapshots: snapshots[path] ?? [], found: timestamp())
+    }
+
+    /// A shard, as far as HDF5 gets through it.
+    private func bearable(_ path: String) -> ShardReader? {
+        let absolute = corpus.layout.absolute(path)
+        return ForeignShard.isBearable(absolute) ? try? ShardReader(path: absolute) : nil
     }
 
     private func listed(_ key: UnitKey) -> [ListedImage]? {
@@ -86,9 +97,7 @@ struct KnownShards {
         for sibling in siblings {
             if let recorded = parsed(sibling) { return recorded }
             if let rows = indexed(sibling.path), rows.count == count { return rows }
-            if let reader = try? ShardReader(path: corpus.layout.absolute(sibling.path)),
-                (try? reader.verify()) != nil, reader.header.key == sibling.key
-            {
+            if let reader = bearable(sibling.path), (try? reader.verify()) != nil, reader.header.key == sibling.key {
                 return reader.columns.ordinal
             }
         }

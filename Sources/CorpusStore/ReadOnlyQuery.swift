@@ -54,7 +54,8 @@ package final class ReadOnlyQuery {
         sqlite3_busy_timeout(opened, 10_000)
         if status == SQLITE_OK {
             status = sqlite3_exec(
-                opened, (access.preparation ?? "") + "SELECT count(*) FROM sqlite_schema", nil, nil, nil)
+                opened, (access.preparation ?? "") + Catalog.safety + "SELECT count(*) FROM sqlite_schema", nil, nil,
+                nil)
         }
         guard status == SQLITE_OK, let opened else {
             let message = opened.map { String(cString: sqlite3_errmsg($0)) }

@@ -54,6 +54,7 @@ package enum Repair {
         let (layout, descriptor) = try Corpus.check(path)
         for folder in layout.folders { try Files.makeDirectory(folder) }
         let lock = try WriterLock.take(layout, patience)
+        try Files.syncFolders(layout.root)
         let fresh = layout.catalog + ".repair"
         for suffix in ["", "-wal", "-shm", "-journal"] { try Files.remove(fresh + suffix) }
         var report = Report()
@@ -70,10 +71,19 @@ package enum Repair {
         }
         for suffix in ["-wal", "-shm"] { try Files.remove(fresh + suffix) }
         try Files.sync(fresh)
-        // The old log belongs to the old file: it must be gone before the new file takes its name.
-        for suffix in ["-wal", "-shm", "-journal"] { try Files.remove(layout.catalog + suffix) }
-        try Files.renameDurably(fresh, to: layout.catalog)
+        try replaceCatalog(layout, with: fresh)
         return report
+    }
+
+    /// The old log belongs to the old file. Where it holds anything the old file goes first, and each step is durable before
+    /// the next: whoever dies in between leaves no catalogue, which the next `repair` makes, but none with a log that is not
+    /// its own, or without the one that is.
+    private static func replaceCatalog(_ layout: Layout, with fresh: String) throws(LogitError) {
+        let logs = ["-wal", "-journal"].map { layout.catalog + $0 }.filter(Files.exists)
+        for log in logs where try Files.size(log) > 0 { try Files.removeDurably(layout.catalog) }
+        for log in logs { try Files.removeDurably(log) }
+        try Files.remove(layout.catalog + "-shm")
+        try Files.renameDurably(fresh, to: layout.catalog)
     }
 
     private static func rebuild(_ corpus: Corpus, _ report: inout Report, _ progress: (Int, Int) -> Void)
@@ -102,7 +112,8 @@ package enum Repair {
             var failed: [(path: String, error: LogitError)] = []
             for relative in inOrder(group, known.head, corpus.layout) {
                 do throws(LogitError) {
-                    let (unit, table, created) = try corpus.readUnit(relative)
+                    let (unit, table, created) = try corpus.readUnit(
+                        relative, isKnown: known.vouches(forFile:))
                     try corpus.index([(unit, table, created)])
                     report.shards += 1
                     report.rows += unit.key.rowCount
@@ -185,7 +196,8 @@ package enum Repair {
         var found: [String] = []
         for relative in try LostShards.files(corpus.layout, ending: ".h5") {
             let (source, target) = ("\(corpus.layout.damaged)/\(relative)", corpus.layout.absolute(relative))
-            guard !Files.exists(target), (try? Corpus.readShard(source, at: relative)) != nil else { continue }
+            guard !Files.exists(target), (try? Corpus.readShard(source, at: relative, isKnown: { _ in false })) != nil
+            else { continue }
             try Files.makeDirectory(Files.parent(of: target))
             try Files.renameDurably(source, to: target)
             found.append(relative)

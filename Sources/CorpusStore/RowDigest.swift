@@ -150,13 +150,13 @@ struct RowDigest {
         guard let unit else { return nil }
         let statement = try RawStatement(
             db, "SELECT \(IndexedRow.columns) FROM row_index WHERE unit_id = ? ORDER BY shard_row")
-        statement.bind(unit["id"] as Int64, at: 1)
-        var digest = RowDigest(rowCount: unit["row_count"])
+        statement.bind(try unit.value("id", as: Int64.self), at: 1)
+        var digest = RowDigest(rowCount: try unit.value("row_count"))
         var rows = 0
         while try statement.step() {
             digest.add(statement)
             rows += 1
         }
-        return (digest.hex(correct: unit["correct_count"], invalid: unit["invalid_count"]), rows)
+        return (digest.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")), rows)
     }
 }

@@ -41,7 +41,7 @@ struct ShardRewriting: Sendable {
         try ShardWriter.write(
             table, images: images, header: header, encoding: target, rounding: rounding, to: staged)
         // Reads the new file whole: each row's checksum, and its content against the digest above, images included.
-        let (new, stored, created) = try Corpus.readShard(staged, at: nil)
+        let (new, stored, created) = try Corpus.readShard(staged, at: nil, isKnown: { _ in true })
         guard new.key == unit.key, new.contentDigest == header.contentDigest,
             RowDifference.rows(stored, table).isEmpty, isWithinBound(stored, old)
         else {

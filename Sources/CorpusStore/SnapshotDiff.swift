@@ -35,8 +35,13 @@ package struct SnapshotDiff: Codable, Sendable {
     }
 
     package struct Count: Codable, Sendable, Equatable {
-        package var units = 0
-        package var rows = 0
+        package var units: Int
+        package var rows: Int
+
+        package init(units: Int = 0, rows: Int = 0) {
+            self.units = units
+            self.rows = rows
+        }
     }
 
     package var before: String

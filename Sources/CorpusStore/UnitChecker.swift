@@ -65,7 +65,7 @@ final class UnitChecker {
             (unit.details.fileChecksum.map { $0 == checksum } ?? true) && (!isDeep || digest.hex() == unit.fileDigest)
         guard isWhole else {
             // The rows say more than the file's digest: name them where they can be told.
-            let rows = ShardFaults.problems(path)
+            let rows = try ForeignShard.problems(path)
             let what = "shard \(path) has changed since it was written (its digest differs)"
             return rows.isEmpty ? ["\(what); its rows are whole; \(UnitChecker.remedy)"] : rows
         }
@@ -76,7 +76,7 @@ final class UnitChecker {
     private func contentProblems(_ unit: StoredUnit) throws(LogitError) -> [String] {
         let faults = ShardFaults.problems(corpus.layout.absolute(unit.path))
         guard faults.isEmpty else { return faults }
-        let (stored, table, _) = try corpus.readUnit(unit.path)
+        let (stored, table, _) = try corpus.readUnit(unit.path, isKnown: { $0 == unit.fileDigest })
         guard stored.key == unit.key, stored.contentDigest == unit.contentDigest else {
             return ["the catalogue describes shard \(unit.path) otherwise than it is; run logit repair"]
         }
@@ -121,13 +121,13 @@ final class UnitChecker {
                     WHERE r.unit_id = (SELECT id FROM unit_index WHERE path = ?) ORDER BY r.shard_row
                     """, arguments: [unit.path])
             guard images.count == table.count else { return Array(0..<table.count) }
-            let expected = IndexedRow.rows(table, images: images.map { $0["id"] })
+            let expected = IndexedRow.rows(table, images: try images.map { try $0.value("id") })
             let stored = try IndexedRow.stored(unit.path, in: db)
-            return (0..<table.count).filter { row in
+            return try (0..<table.count).filter { row in
                 let image = images[row]
                 let isSame =
-                    image["ordinal"] == table.ordinal[row] && image["image"] == table.image[row]
-                    && image["label"] == table.label[row] && stored[row] == expected[row]
+                    try image.value("ordinal") == table.ordinal[row] && image.value("image") == table.image[row]
+                    && image.value("label") == table.label[row] && stored[row] == expected[row]
                 return !isSame
             }
         }

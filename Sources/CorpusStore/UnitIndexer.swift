@@ -67,13 +67,13 @@ struct UnitIndexer {
                 .notFound,
                 "shard \(unit.path) is of dataset \(key.dataset)/\(key.split), which this corpus does not have")
         }
-        guard found["digest"] == key.datasetDigest else {
+        guard try found.value("digest") == key.datasetDigest else {
             throw LogitError(
                 .stale,
                 "shard \(unit.path) was made from other images than \(key.dataset)/\(key.split) holds now (list digests differ); it cannot be used here"
             )
         }
-        return found["id"]
+        return try found.value("id")
     }
 
     private func networkID(_ unit: StoredUnit) throws -> Int64 {
@@ -85,15 +85,15 @@ struct UnitIndexer {
             throw LogitError(
                 .notFound, "shard \(unit.path) is of network \(key.network), which this corpus does not have")
         }
-        guard found["digest"] == key.networkDigest, found["preprocessing"] == key.preprocessing,
-            found["class_count"] == unit.classCount
+        guard try found.value("digest") == key.networkDigest, try found.value("preprocessing") == key.preprocessing,
+            try found.value("class_count") == unit.classCount
         else {
             throw LogitError(
                 .stale,
                 "shard \(unit.path) was made by another module or preprocessing than network \(key.network) is now; it cannot be used here"
             )
         }
-        return found["id"]
+        return try found.value("id")
     }
 
     private func attackID(_ unit: StoredUnit) throws -> Int64 {
@@ -101,13 +101,13 @@ struct UnitIndexer {
         if let found = try Row.fetchOne(
             db, sql: "SELECT id, parameters FROM attack_index WHERE canonical = ?", arguments: [variant.canonical])
         {
-            guard found["parameters"] == variant.parametersJSON else {
+            guard try found.value("parameters") == variant.parametersJSON else {
                 throw LogitError(
                     .stale,
                     "shard \(unit.path) has other parameters under the attack name \(variant.canonical) than the rows stored already; it cannot be used here"
                 )
             }
-            return found["id"]
+            return try found.value("id")
         }
         try db.execute(
             sql: "INSERT INTO attack_index (canonical, name, parameters, digest) VALUES (?, ?, ?, ?)",
@@ -149,8 +149,9 @@ struct UnitIndexer {
                 WHERE split_id = ? AND network_id = ? AND attack_id = ? AND view = ?
                 """,
             arguments: [split, network, attack, unit.key.view])
-        let isApart = others.allSatisfy { other in
-            guard let runs, let theirs = (other["ordinals"] as String?).flatMap(OrdinalRanges.runs) else {
+        let isApart = try others.allSatisfy { other in
+            guard let runs, let theirs = (try other.value("ordinals", as: String?.self)).flatMap(OrdinalRanges.runs)
+            else {
                 return false
             }
             return !OrdinalRanges.overlap(runs, theirs)

@@ -1,4 +1,5 @@
 import GRDB
+import Glibc
 import Logits
 import Platform
 import Shards
@@ -51,18 +52,44 @@ package enum Verify {
             return true
         }
         report.problems = found.sorted { $0.key < $1.key }.flatMap(\.value)
-        report.problems += try strayShards(corpus, units, former)
-        try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
+        report.problems += try lasting(corpus) { () throws(LogitError) in
+            let files = try fileProblems(corpus)
+            report.snapshots = files.snapshots
+            return files.problems
+        }
         return report
+    }
+
+    /// A writer makes a file first and its index after that, so beside one the two may differ for a moment: only what is still
+    /// so at a second look is a problem.
+    private static func lasting(
+        _ corpus: Corpus, _ look: () throws(LogitError) -> [String]
+    ) throws(LogitError) -> [String] {
+        var problems = try look()
+        for _ in 0..<50 where !problems.isEmpty {
+            let isWritten = WriterLock.isTaken(corpus.layout)
+            usleep(100_000)
+            let again = Set(try look())
+            problems = problems.filter(again.contains)
+            if !isWritten { break }
+        }
+        return problems
+    }
+
+    /// Snapshots, and files that nothing names.
+    private static func fileProblems(_ corpus: Corpus) throws(LogitError) -> (snapshots: Int, problems: [String]) {
+        let units = try corpus.units()
+        var report = Report()
+        report.problems = try strayShards(corpus, units, try formerFiles(corpus, units))
+        try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
+        return (report.snapshots, report.problems)
     }
 
     /// Everything but the shards: the catalogue's tables against the files, image lists, modules, weights.
     static func tableProblems(_ corpus: Corpus, _ depth: Depth) throws(LogitError) -> [String] {
         var problems = try descriptorProblems(corpus)
-        do throws(LogitError) {
-            problems += try CatalogComparison(corpus).problems()
-        } catch {
-            problems.append(error.message)
+        problems += try lasting(corpus) { () throws(LogitError) in
+            do throws(LogitError) { return try CatalogComparison(corpus).problems() } catch { return [error.message] }
         }
         // Its index against its table: every row once more.
         guard depth != .quick else { return problems }
@@ -76,12 +103,8 @@ package enum Verify {
 
     /// Everything that `run` checks besides the shards.
     static func besides(_ corpus: Corpus) throws(LogitError) -> [String] {
-        let units = try corpus.units()
-        var report = Report()
-        report.problems = try tableProblems(corpus, .deep)
-        report.problems += try strayShards(corpus, units, try formerFiles(corpus, units))
-        try checkSnapshots(corpus, Dictionary(uniqueKeysWithValues: units.map { ($0.path, $0) }), &report)
-        return report.problems
+        try tableProblems(corpus, .deep)
+            + lasting(corpus) { () throws(LogitError) in try fileProblems(corpus).problems }
     }
 
     /// Files that neither the catalogue nor a snapshot knows, but for leftovers of `compact`, which `gc` removes.

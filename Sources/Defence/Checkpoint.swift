@@ -7,7 +7,7 @@ import Torch
 
 /// checkpoint.safetensors: everything that the next epoch depends on, so that a resumed training ends bit for bit like one
 /// that was never stopped. The descriptor as of this epoch travels in its metadata, with a digest over all of it.
-enum Checkpoint {
+package enum Checkpoint {
     static func path(_ folder: String) -> String { "\(folder)/checkpoint.safetensors" }
 
     /// Writes checkpoint, weights and descriptor, each durably, in this order: the checkpoint alone can make the others.
@@ -31,7 +31,7 @@ enum Checkpoint {
         try Files.writeDurably(JSONFile.encode(descriptor), to: "\(folder)/defender.json")
     }
 
-    static func read(_ folder: String) throws(LogitError) -> (
+    package static func read(_ folder: String) throws(LogitError) -> (
         descriptor: DefenderDescriptor, step: Int, parts: [[Float]]
     ) {
         let path = path(folder)

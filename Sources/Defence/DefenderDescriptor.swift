@@ -68,7 +68,7 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
 }
 
 /// defenders/NAME/defender.json: what made a defender, and how its training went.
-package struct DefenderDescriptor: Codable, Sendable {
+package struct DefenderDescriptor: Codable, Sendable, Descriptor {
     package struct Epoch: Codable, Sendable {
         package var epoch: Int
         /// Mean cross-entropy over the epoch's rows, dropout on.
@@ -100,6 +100,12 @@ package struct DefenderDescriptor: Codable, Sendable {
     package var created: String
     /// JSON: libraries and processor.
     package var software: String
+
+    package var fault: String? {
+        guard (try? options.check()) != nil else { return "options that no training takes" }
+        guard (2...1 << 24).contains(classCount) else { return "\(classCount) classes" }
+        return epochsDone >= 0 && images >= 0 ? nil : "\(epochsDone) epochs of \(images) images"
+    }
 
     /// Intra-op threads, which the last bits of a matrix product depend on.
     var threads: Int? { recorded?.intraOpThreads }
@@ -141,10 +147,8 @@ package struct StoredDefender: Sendable {
         folder = StoredDefender.folder(corpus.layout, name)
         let path = "\(folder)/defender.json"
         descriptor = try JSONFile.read(DefenderDescriptor.self, from: path)
-        guard (try? descriptor.options.check()) != nil, (2...1 << 24).contains(descriptor.classCount),
-            descriptor.name == name
-        else {
-            throw LogitError(.corrupt, "\(path) holds values that no defender \(name) can have; put back a copy of it")
+        guard descriptor.name == name else {
+            throw LogitError(.corrupt, "\(path) is of another defender than \(name); put back a copy of it")
         }
     }
 

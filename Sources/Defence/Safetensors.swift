@@ -53,6 +53,8 @@ package enum Safetensors {
         return bytes
     }
 
+    /// - Throws: `corrupt` where the file is anything else than whole float32 tensors, `io` or `notFound` where it cannot be
+    ///   read.
     package static func read(_ path: String) throws(LogitError) -> (
         tensors: [String: Tensor], metadata: [String: String]
     ) {

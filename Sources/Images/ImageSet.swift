@@ -30,6 +30,9 @@ package final class ImageSet: Sendable {
     private let storage: Storage
 
     static let cifarRecordBytes = 1 + 3 * 32 * 32
+    /// Bytes of one encoded image; the most pixels, uncompressed, need fewer.
+    private static let fileLimit = 1 << 30
+    private static let recordLimit = 1 << 26
 
     /// The classes and the label of each image, where folders do not say them.
     /// - Parameter ids: in ordinal order.
@@ -58,8 +61,14 @@ package final class ImageSet: Sendable {
     /// The bytes that an image's digest covers: the encoded file, or the record of a binary file.
     package func bytes(_ ordinal: Int) throws(LogitError) -> [UInt8] {
         switch storage {
-        case .files(let paths): return try Files.read(paths[ordinal], limit: 1 << 30)
+        case .files(let paths): return try Files.read(paths[ordinal], limit: ImageSet.fileLimit)
         case .ranges(let ranges, let map):
+            guard ranges[ordinal].count <= ImageSet.fileLimit else {
+                throw LogitError(
+                    .badInput,
+                    "image \(entries[ordinal].id) of \(path) has \(ranges[ordinal].count) bytes, more than the limit of \(ImageSet.fileLimit); remove it"
+                )
+            }
             // A mapping reaches beyond the end of a file that was cut since: reading there would end the process.
             guard try Files.size(path) >= ranges[ordinal].upperBound else {
                 throw LogitError(.stale, "\(path) has become shorter since it was opened; put the whole file back")
@@ -193,6 +202,10 @@ package final class ImageSet: Sendable {
         }
         let name = path.split(separator: "/").last.map(String.init) ?? path
         let count = map.bytes.count / size
+        guard count <= ImageSet.recordLimit else {
+            throw LogitError(
+                .badInput, "\(path) has \(count) records, more than the limit of \(ImageSet.recordLimit); split it")
+        }
         let labels = (0..<count).map { Int32(map.bytes[$0 * size]) }
         let names = classNames ?? (0..<10).map(String.init)
         if let place = labels.firstIndex(where: { $0 >= names.count }) {

@@ -34,7 +34,16 @@ struct Listing {
         entries = zip(images, labels).map { ImageEntry(id: $0, label: $1) }
     }
 
+    /// Bytes of an image's id: what a shard takes.
+    private static let nameLimit = 4096
+
     private static func checkNames(_ images: [String], _ root: String) throws(LogitError) {
+        if let long = images.first(where: { $0.utf8.count > nameLimit }) {
+            throw LogitError(
+                .badInput,
+                "an image of \(root) has a path of \(long.utf8.count) bytes, more than the limit of \(nameLimit); rename \(long.prefix(80))…"
+            )
+        }
         for image in images where image.unicodeScalars.contains(where: { $0.value < 0x20 || $0 == "\u{FFFD}" }) {
             throw LogitError(
                 .badInput,

@@ -175,7 +175,9 @@ package enum Ingest {
             ordinals: [],
             keeping: request.keeping(work.variant))
         var plans: [IngestPlan] = []
-        for plan in try IngestPlan.pending(corpus.layout, subject: fresh.subject) {
+        for plan in try IngestPlan.pending(
+            corpus.layout, subject: fresh.subject, imageCount: split.imageCount)
+        {
             let left = plan.ordinals.filter { !stored.contains($0) }
             if left.isEmpty {
                 try plan.remove(corpus.layout)

@@ -7,7 +7,7 @@ import Platform
 ///
 /// A plan is written before its first block and removed after its last unit: an ingest that is killed and started again
 /// takes up the same list, hence the same blocks, hence the same bits.
-struct IngestPlan: Codable, Sendable {
+package struct IngestPlan: Codable, Sendable, Descriptor {
     var formatVersion = 1
     var dataset: String
     var split: String
@@ -31,6 +31,14 @@ struct IngestPlan: Codable, Sendable {
     struct Origin: Codable, Sendable {
         var listDigest: String
         var firstPosition: Int
+    }
+
+    package var fault: String? {
+        guard (1...1 << 20).contains(blockRows), unitRows > 0, unitRows <= 1 << 26, unitRows % blockRows == 0 else {
+            return "units of \(unitRows) in blocks of \(blockRows)"
+        }
+        guard view >= 0, !ordinals.isEmpty else { return "no images, or view \(view)" }
+        return ordinals.allSatisfy { $0 >= 0 } && Set(ordinals).count == ordinals.count ? nil : "an image twice"
     }
 
     var variant: Variant { Variant(name: attackName, canonical: attack, parametersJSON: attackParameters) }
@@ -90,13 +98,20 @@ struct IngestPlan: Codable, Sendable {
     }
 
     /// Plans of the same subject that were begun and not finished.
-    static func pending(_ layout: Layout, subject: String) throws(LogitError) -> [IngestPlan] {
+    /// - Parameter imageCount: of the split.
+    static func pending(_ layout: Layout, subject: String, imageCount: Int) throws(LogitError) -> [IngestPlan] {
         guard Files.isDirectory(folder(layout)) else { return [] }
         let prefix = String(Digest.hex(subject).prefix(16))
         var plans: [IngestPlan] = []
         for name in try Files.list(folder(layout)) where name.hasPrefix(prefix) && name.hasSuffix(".json") {
-            let plan = try JSONFile.read(IngestPlan.self, from: "\(folder(layout))/\(name)")
-            if plan.subject == subject { plans.append(plan) }
+            let path = "\(folder(layout))/\(name)"
+            let plan = try JSONFile.read(IngestPlan.self, from: path)
+            guard plan.subject == subject else { continue }
+            guard plan.ordinals.allSatisfy({ $0 < imageCount }) else {
+                throw LogitError(
+                    .corrupt, "the plan \(path) names an image that its split has not; remove it and ingest again")
+            }
+            plans.append(plan)
         }
         return plans
     }

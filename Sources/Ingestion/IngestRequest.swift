@@ -48,6 +48,9 @@ package struct IngestRequest: Sendable {
                 throw LogitError(.usage, "\(option) is \(value); give a whole number of at least 1")
             }
         }
+        if let blockRows, blockRows > 1 << 20 {
+            throw LogitError(.usage, "--block is \(blockRows); give at most \(1 << 20) images")
+        }
         try encoding.check(classCount: network.classCount)
         guard network.classCount == split.classNames.count else {
             throw LogitError(

@@ -52,7 +52,7 @@ struct Pipeline: Sendable {
         var missing: [Range<Int>] = []
         for unit in todo {
             let blocks = plan.blocks(of: unit)
-            let left = blocks.filter { StagedBlock.read(path($0, of: unit)) == nil }
+            let left = blocks.filter { staged($0, of: unit) == nil }
             for block in blocks where !left.contains(block) { count(block.count, false) }
             waiting[unit.firstPosition] = left.count
             missing += left
@@ -156,7 +156,7 @@ struct Pipeline: Sendable {
     private func commit(_ unit: UnitKey, _ queue: CommitQueue) throws(LogitError) -> Rounding? {
         var whole: StagedBlock?
         for block in plan.blocks(of: unit) {
-            guard let part = StagedBlock.read(path(block, of: unit)) else {
+            guard let part = staged(block, of: unit), whole?.hasColumns(of: part) ?? true else {
                 throw LogitError(
                     .io,
                     "a staged block of \(plan.variant), \(path(block, of: unit)), is gone or damaged; run the same command again"
@@ -175,6 +175,22 @@ struct Pipeline: Sendable {
             whole.table, images: whole.images, key: unit, blockRows: plan.blockRows,
             softwareJSON: computation.classifier.identity.softwareJSON, encoding: request.encoding
         ) { () throws(LogitError) in try Files.removeTree(staged) }
+    }
+
+    /// A finished block, where one is there whole and of exactly the rows that the plan has at that place.
+    private func staged(_ block: Range<Int>, of unit: UnitKey) -> StagedBlock? {
+        guard let staged = StagedBlock.read(path(block, of: unit)) else { return nil }
+        let ordinals = plan.ordinals[block]
+        let listed = ordinals.lazy.map { computation.source.listed[$0] }
+        let shape = computation.classifier.inputShape
+        let format = plan.keeping?.images.map { ImageFormat(precision: $0, height: shape.height, width: shape.width) }
+        let table = staged.table
+        let isTheirs =
+            table.classCount == computation.classifier.classCount
+            && table.ordinal.elementsEqual(ordinals.lazy.map(Int64.init))
+            && table.image.elementsEqual(listed.map(\.id)) && table.label.elementsEqual(listed.map(\.label))
+            && (table.attack == nil) == plan.variant.isClean && staged.images?.format == format
+        return isTheirs ? staged : nil
     }
 
     /// Staged blocks of one unit, made by one kind of machine and library: another kind's are not mixed in, nor are blocks of

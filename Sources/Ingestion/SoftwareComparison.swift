@@ -2,9 +2,9 @@ import FoundationEssentials
 import Logits
 
 /// What two descriptions of software (the JSON that shards record) say differently.
-enum SoftwareComparison {
+package enum SoftwareComparison {
     /// One clause a difference, `torch.blas_kernel: SkylakeX then, Haswell now`; empty where both say the same.
-    static func differences(_ stored: String, _ present: String) -> [String] {
+    package static func differences(_ stored: String, _ present: String) -> [String] {
         guard stored != present else { return [] }
         guard let then = leaves(stored), let now = leaves(present) else {
             return ["the shard's description of its software cannot be read"]

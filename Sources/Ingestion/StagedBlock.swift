@@ -4,11 +4,32 @@ import Platform
 
 /// One finished block on disk, so that a killed ingest starts from it: magic, SHA-256 of the payload, payload. All
 /// integers and floats little-endian. Never part of the corpus: only a unit's shard is.
-struct StagedBlock {
+package struct StagedBlock: Equatable {
     private static let magic = Array("LCBLOCK2".utf8)
 
     private(set) var table: RowTable
     var images: KeptImages?
+
+    package init(table: RowTable, images: KeptImages? = nil) {
+        self.table = table
+        self.images = images
+    }
+
+    /// Bounds on what a block may claim.
+    private enum Limits {
+        static let rows = 1 << 20
+        static let classes = 1_000_000
+        static let imageSide = 1 << 15
+        static let bytes = 1 << 34
+    }
+
+    /// Whether both hold the same columns, so that one can be appended to the other.
+    func hasColumns(of other: StagedBlock) -> Bool {
+        table.classCount == other.table.classCount && (table.attack == nil) == (other.table.attack == nil)
+            && (table.attack?.cost == nil) == (other.table.attack?.cost == nil)
+            && (table.attack?.status8bit == nil) == (other.table.attack?.status8bit == nil)
+            && images?.format == other.images?.format
+    }
 
     mutating func append(_ other: StagedBlock) {
         precondition((images == nil) == (other.images == nil), "blocks with and without images")
@@ -27,7 +48,8 @@ struct StagedBlock {
 
     /// The block, or nil where there is none that is whole.
     static func read(_ path: String) -> StagedBlock? {
-        guard Files.exists(path), let bytes = try? Files.read(path, limit: 1 << 32), bytes.count > magic.count + 64,
+        guard Files.exists(path), let bytes = try? Files.read(path, limit: Limits.bytes),
+            bytes.count > magic.count + 64,
             Array(bytes[..<magic.count]) == magic
         else { return nil }
         let payload = Array(bytes[(magic.count + 64)...])
@@ -35,7 +57,8 @@ struct StagedBlock {
         return decode(payload)
     }
 
-    private func encode() -> [UInt8] {
+    /// The payload: what the digest covers.
+    package func encode() -> [UInt8] {
         var writer = PayloadWriter()
         let precision = images.flatMap { ImagePrecision.allCases.firstIndex(of: $0.format.precision) } ?? -1
         writer.put([
@@ -64,19 +87,27 @@ struct StagedBlock {
         return writer.bytes
     }
 
-    private static func decode(_ payload: [UInt8]) -> StagedBlock? {
+    /// What `encode` wrote; nil where the payload is anything else.
+    package static func decode(_ payload: [UInt8]) -> StagedBlock? {
         var reader = PayloadReader(bytes: payload)
-        guard let head = reader.take(8, of: Int64.self).map({ $0.map(Int.init) }), let table = table(head, &reader)
+        guard let head = reader.take(8, of: Int64.self).map({ $0.map(Int.init) }),
+            (1...Limits.classes).contains(head[0]), (1...Limits.rows).contains(head[1]),
+            let table = table(head, &reader)
         else { return nil }
-        guard ImagePrecision.allCases.indices.contains(head[5]) else { return StagedBlock(table: table) }
+        guard head[5] >= 0 else { return reader.isAtEnd ? StagedBlock(table: table) : nil }
+        let sides = 1...Limits.imageSide
+        guard head[5] < ImagePrecision.allCases.count, sides.contains(head[6]), sides.contains(head[7]) else {
+            return nil
+        }
         let format = ImageFormat(precision: ImagePrecision.allCases[head[5]], height: head[6], width: head[7])
-        guard let bytes = reader.take(table.count * format.byteCount, of: UInt8.self) else { return nil }
+        guard let bytes = reader.take(table.count * format.byteCount, of: UInt8.self), reader.isAtEnd else {
+            return nil
+        }
         return StagedBlock(table: table, images: KeptImages(format: format, bytes: bytes))
     }
 
-    /// The columns; `head` is the first eight numbers of the payload.
+    /// The columns; `head` is the first eight numbers of the payload, of which class and row counts are within limits.
     private static func table(_ head: [Int], _ reader: inout PayloadReader) -> RowTable? {
-        guard head[0] > 0, head[1] > 0 else { return nil }
         let (classes, rows) = (head[0], head[1])
         var table = RowTable(classCount: classes)
         guard let logits = reader.take(rows * classes, of: Float.self), let ordinal = reader.take(rows, of: Int64.self),
@@ -84,9 +115,10 @@ struct StagedBlock {
         else { return nil }
         (table.logits, table.ordinal, table.label, table.prediction) = (logits, ordinal, label, prediction)
         for _ in 0..<rows {
-            guard let count = reader.take(1, of: Int64.self), let name = reader.take(Int(count[0]), of: UInt8.self)
+            guard let count = reader.take(1, of: Int64.self), let name = reader.take(Int(count[0]), of: UInt8.self),
+                let text = String(validating: name, as: UTF8.self)
             else { return nil }
-            table.image.append(String(decoding: name, as: UTF8.self))
+            table.image.append(text)
         }
         guard head[2] == 1 else { return table }
         var attack = AttackColumns()
@@ -120,6 +152,8 @@ private struct PayloadWriter {
 private struct PayloadReader {
     let bytes: [UInt8]
     var offset = 0
+
+    var isAtEnd: Bool { offset == bytes.count }
 
     mutating func take<Value: BitwiseCopyable>(_ count: Int, of type: Value.Type) -> [Value]? {
         let size = count.multipliedReportingOverflow(by: MemoryLayout<Value>.stride)

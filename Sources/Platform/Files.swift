@@ -31,9 +31,10 @@ public enum Files {
         return Int(info.st_size)
     }
 
-    /// The whole file; refuses one larger than `limit` bytes.
-    public static func read(_ path: String, limit: Int = 1 << 40) throws(LogitError) -> [UInt8] {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+    /// The whole file; refuses one larger than `limit` bytes, or than the machine's memory.
+    public static func read(_ path: String, limit: Int = .max) throws(LogitError) -> [UInt8] {
+        // Not to wait for the other end of a pipe that lies where a file should.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()
@@ -42,6 +43,7 @@ public enum Files {
             throw LogitError(.badInput, "\(path) is not a plain file; name a file")
         }
         let size = Int(info.st_size)
+        let limit = min(limit, memoryBytes)
         guard size <= limit else {
             throw LogitError(
                 .badInput, "\(path) has \(size) bytes, more than the limit of \(limit); it is not what it should be")
@@ -61,6 +63,9 @@ public enum Files {
         }
         return bytes
     }
+
+    /// Of this machine.
+    private static let memoryBytes = sysconf(Int32(_SC_PHYS_PAGES)) * sysconf(Int32(_SC_PAGESIZE))
 
     public static func readText(_ path: String, limit: Int = 1 << 30) throws(LogitError) -> String {
         let bytes = try read(path, limit: limit)
@@ -161,8 +166,12 @@ public enum Files {
 
     /// fsyncs a folder and all folders below: makes durable what a process that died had named and not synced.
     public static func syncFolders(_ path: String) throws(LogitError) {
-        for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
-        try sync(path)
+        do throws(LogitError) {
+            for name in try list(path) where isDirectory("\(path)/\(name)") { try syncFolders("\(path)/\(name)") }
+            try sync(path)
+        } catch {
+            guard !exists(path) else { throw error }  // another process has removed it meanwhile
+        }
     }
 
     /// Whether there is anything but folders at or below a path.

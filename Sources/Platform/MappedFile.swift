@@ -8,7 +8,7 @@ public final class MappedFile: @unchecked Sendable {
     public let bytes: UnsafeRawBufferPointer
 
     public init(_ path: String) throws(LogitError) {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
         guard descriptor >= 0 else { throw Files.failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()

@@ -5,9 +5,9 @@ import Logits
 public enum Subprocess {
     /// - Parameters:
     ///   - arguments: the program's name, looked up in PATH, and its arguments.
-    ///   - package: the Debian package that has the program, for the error's remedy.
+    ///   - remedy: what to do where the program cannot be run.
     /// - Returns: the exit status and what it wrote to standard error.
-    public static func run(_ arguments: [String], package: String, input: String) throws(LogitError) -> (
+    public static func run(_ arguments: [String], remedy: String, input: String) throws(LogitError) -> (
         status: Int32, errors: String
     ) {
         let program = arguments[0]
@@ -37,7 +37,7 @@ public enum Subprocess {
             close(stdin.write)
             throw LogitError(
                 .environment,
-                "cannot run \(program): \(String(cString: strerror(started))); install it (apt-get install \(package))")
+                "cannot run \(program): \(String(cString: strerror(started))); \(remedy)")
         }
         feed(input, to: stdin.write)
         let errors = drain(stderr.read)
@@ -80,4 +80,14 @@ public enum Subprocess {
         }
         return String(decoding: all, as: UTF8.self)
     }
+}
+
+/// The path of a program that lies beside this one, as it was built and installed.
+public func siblingProgram(_ name: String) throws(LogitError) -> String {
+    let own = Files.absolute("/proc/self/exe")
+    let path = "\(Files.parent(of: own))/\(name)"
+    guard access(path, X_OK) == 0 else {
+        throw LogitError(.environment, "the program \(name) is not beside \(own); keep the two in one folder")
+    }
+    return path
 }

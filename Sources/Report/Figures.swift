@@ -56,7 +56,8 @@ package enum Figures {
         }
         script += "\nplot \(curves.joined(separator: ", "))\n"
         // -d: the user's own gnuplot settings do not change our figures.
-        let (status, errors) = try Subprocess.run(["gnuplot", "-d", "-"], package: "gnuplot-nox", input: script)
+        let (status, errors) = try Subprocess.run(
+            ["gnuplot", "-d", "-"], remedy: "install it (apt-get install gnuplot-nox)", input: script)
         guard status == 0, Files.exists(draft) else {
             try? Files.remove(draft)
             let reason = errors.split(separator: "\n").last.map(String.init) ?? "exit status \(status)"

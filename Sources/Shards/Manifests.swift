@@ -199,7 +199,7 @@ package enum Manifests {
             && entry.key.view >= 0 && entry.key.firstPosition >= 0 && entry.fileBytes > 0
     }
 
-    static func isInside(_ path: String) -> Bool {
+    package static func isInside(_ path: String) -> Bool {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count > 1 && parts[0] == "shards" && !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }
             && !path.utf8.contains(0)

@@ -67,14 +67,14 @@ extension ShardSource {
         return Int(value)
     }
 
-    func integer(_ name: String) throws(LogitError) -> Int64 { try scalar(name, .int64, 0 as Int64) }
+    func integer(_ name: String) throws(LogitError) -> Int64 { try scalar(name, .int64, "64-bit integer", 0 as Int64) }
 
     private func real(_ name: RoundingAttribute) throws(LogitError) -> Double {
-        try scalar(name.rawValue, .float64, 0.0)
+        try scalar(name.rawValue, .float64, "64-bit real number", 0.0)
     }
 
     private func scalar<Value: BitwiseCopyable>(
-        _ name: String, _ wanted: ElementType, _ zero: Value
+        _ name: String, _ wanted: ElementType, _ what: String, _ zero: Value
     ) throws(LogitError) -> Value {
         let attribute = try open(name)
         var value = zero
@@ -82,7 +82,7 @@ extension ShardSource {
         let space = try Handle(H5Aget_space(attribute.id), H5Sclose, or: damaged("attribute \(name)"))
         guard H5Tequal(type.id, wanted.stored) > 0, H5Sget_simple_extent_npoints(space.id) == 1,
             H5Aread(attribute.id, wanted.native, &value) >= 0
-        else { throw damaged("attribute \(name) is no \(wanted)") }
+        else { throw damaged("attribute \(name) is no \(what)") }
         return value
     }
 

@@ -18,7 +18,7 @@ import Platform
 ///
 /// It is checked before HDF5 sees the file: a cut, grown, unfinished or older file is told apart in one clear sentence, and
 /// HDF5's readers of the formats without checksums are never reached.
-enum Superblock {
+package enum Superblock {
     static let byteCount = 48
     private static let signature: [UInt8] = [0x89, 0x48, 0x44, 0x46, 0x0D, 0x0A, 0x1A, 0x0A]
 
@@ -39,7 +39,7 @@ enum Superblock {
     /// The size of a file, after a look at its superblock.
     /// - Parameter damaged: makes the error from a reason.
     static func check(_ path: String, _ damaged: (String) -> LogitError) throws(LogitError) -> Int {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)  // a pipe is no shard, and nothing to wait for
         guard descriptor >= 0 else { throw Files.failure("open", path, errno: errno) }
         defer { close(descriptor) }
         var info = stat()
@@ -56,7 +56,7 @@ enum Superblock {
         (0..<count).reduce(0) { $0 | UInt64(bytes[first + $1]) << UInt64(8 * $1) }
     }
 
-    private static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.withUnsafeBytes(lookup3) }
+    package static func lookup3(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.withUnsafeBytes(lookup3) }
 
     /// Bob Jenkins' `hashlittle` with an initial value of 0, which HDF5 puts behind all its metadata.
     static func lookup3(_ bytes: UnsafeRawBufferPointer) -> UInt32 {

@@ -105,7 +105,8 @@ private struct CheckScript {
     func compare(_ folder: String) throws(LogitError) -> String {
         let report = "\(folder)/report.json"
         let ran = try Subprocess.run(
-            [python, path, "--dump", folder, "--report", report], package: "python3", input: "")
+            [python, path, "--dump", folder, "--report", report],
+            remedy: "install it (apt-get install python3)", input: "")
         if ran.status == 3 { throw CheckScript.lacking(python) }
         guard Files.exists(report) else {
             let reason = ran.errors.split(separator: "\n").last.map(String.init) ?? "status \(ran.status)"

@@ -20,7 +20,7 @@ struct Logit: ParsableCommand {
             VerifyCommand.self, ReplayCommand.self, RepairCommand.self, ScrubCommand.self, CompactCommand.self,
             GarbageCommand.self, SnapshotCommand.self, Select.self, SQL.self,
             HistogramCommand.self, BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self,
-            DefenderCommand.self,
+            DefenderCommand.self, ExamineShard.self,
         ])
 
     /// Parses and runs; every failure becomes one sentence on standard error and an exit status: 64 for usage, else 1.

@@ -2,6 +2,7 @@ import CorpusStore
 import Foundation
 import Ingestion
 import Logits
+import Shards
 import TestSupport
 import Testing
 
@@ -30,7 +31,7 @@ func keptLog() throws {
     let path = try Fixtures.corpus(folder)
     let early = try Corpus(at: path, .reading)
     try Fixtures.ingest(path, attacks: "clean", limit: 40)
-    #expect(try ask(path, count) == rows(40))
+    #expect(try answers(path, count) == rows(40))
     #expect(try early.units().count == 1)
     withExtendedLifetime(early) {}
     let log = try FileManager.default.attributesOfItem(atPath: "\(path)/catalog.sqlite-wal")[.size] as? Int
@@ -38,7 +39,7 @@ func keptLog() throws {
     // The last connection to close empties it.
     do { _ = try Corpus(at: path, .writing) }
     #expect(try FileManager.default.attributesOfItem(atPath: "\(path)/catalog.sqlite-wal")[.size] as? Int == 0)
-    #expect(try ask(path, count) == rows(40))
+    #expect(try answers(path, count) == rows(40))
 }
 
 @Test("a copy without a log is read as it is, and read again beside a writer that comes to it")
@@ -50,11 +51,11 @@ func copyWithoutLog() throws {
     try copyCorpus(path, to: copy, without: ["-wal", "-shm"])
     let reader = try Corpus(at: copy, .reading)
     let query = try ReadOnlyQuery(reader, at: nil) { false }
-    #expect(try ask(copy, count) == rows(40) && reader.units().count == 1)
+    #expect(try answers(copy, count) == rows(40) && reader.units().count == 1)
     // Reading made no files.
     #expect(!FileManager.default.fileExists(atPath: "\(copy)/catalog.sqlite-wal"))
     try Fixtures.ingest(copy, attacks: "pgd", limit: 40)
-    #expect(try reader.units().count == 2 && ask(copy, count) == rows(80))
+    #expect(try reader.units().count == 2 && answers(copy, count) == rows(80))
     // A query that was open before cannot be begun anew under its reader, and says so.
     let error = #expect(throws: LogitError.self) { try query.run(count) { _, _ in } }
     #expect(error?.code == .busy)
@@ -72,7 +73,7 @@ func leftLog(missing: [String]) throws {
         let writer = try Corpus(at: path, .writing)
         let split = try writer.split(dataset: nil, split: nil)
         try writer.addSelection(
-            .init(
+            SelectionFile(
                 formatVersion: 1, name: "s", dataset: split.dataset, split: split.split, datasetDigest: split.digest,
                 ordinals: [0], images: ["a"], provenance: "p", created: timestamp()))
         try copyCorpus(path, to: copy, without: missing)
@@ -121,7 +122,7 @@ func removedLog() throws {
     // The stock shell takes the log with it when it goes.
     #expect(try run("/usr/bin/sqlite3", ["\(path)/catalog.sqlite", "CREATE TABLE x (y); DROP TABLE x;"]).status == 0)
     #expect(!FileManager.default.fileExists(atPath: "\(path)/catalog.sqlite-wal"))
-    #expect(try ask(path, count) == rows(40))
+    #expect(try answers(path, count) == rows(40))
     // Again and again while readers open: between its checkpoint and the removal, too.
     let shell = Process()
     shell.executableURL = URL(fileURLWithPath: "/bin/sh")
@@ -137,5 +138,5 @@ func removedLog() throws {
     }
     #expect(turns > 10)
     try Fixtures.ingest(path, attacks: "pgd", limit: 40)
-    #expect(try ask(path, count) == rows(80))
+    #expect(try answers(path, count) == rows(80))
 }

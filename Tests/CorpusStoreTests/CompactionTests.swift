@@ -140,7 +140,7 @@ func leftover() throws {
         try FileManager.default.copyItem(atPath: "\(done)/\(file)", toPath: "\(path)/\(file)")
     }
     let rows = try indexedRows(path)
-    #expect(rows.count == 150 && (try problems(path)) == [])
+    #expect(try rows.count == 150 && problems(path) == [])
     #expect(try Fixtures.ingest(path, limit: 60).adoptedShards == 0)
     #expect(try indexedRows(path) == rows)
     let kept = folder.file("kept")
@@ -186,7 +186,7 @@ func named() throws {
 }
 
 @Test("a damaged shard stays as it is and is named in an error; the others are rewritten")
-func damaged() throws {
+func damagedCompaction() throws {
     let folder = TemporaryFolder()
     let path = try corpus(folder)
     let units = try Corpus(at: path, .reading).units()

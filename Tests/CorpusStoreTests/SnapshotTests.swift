@@ -29,10 +29,12 @@ func differences() throws {
     let folder = TemporaryFolder()
     let (path, first, second) = try grown(folder)
     let forward = try diff(path, first, second)
-    #expect(forward.added == .init(units: 1, rows: 20) && forward.same == .init(units: 2, rows: 80))
+    #expect(
+        forward.added == SnapshotDiff.Count(units: 1, rows: 20)
+            && forward.same == SnapshotDiff.Count(units: 2, rows: 80))
     #expect(forward.units.map(\.attack) == ["bim"] && forward.units[0].change == .added)
     let backward = try diff(path, String(second.prefix(12)), first)
-    #expect(backward.removed == .init(units: 1, rows: 20) && backward.units[0].after == nil)
+    #expect(backward.removed == SnapshotDiff.Count(units: 1, rows: 20) && backward.units[0].after == nil)
     #expect(try diff(path, "head", "head").units.isEmpty)
     var request = CompactionRequest()
     request.codec = .zstd
@@ -40,15 +42,15 @@ func differences() throws {
         Corpus(at: path, .writing), request, progress: { _, _ in }, shouldStop: { false }
     ).snapshot
     let rewritten = try diff(path, second, zstd)
-    #expect(rewritten.rewritten == .init(units: 3, rows: 100) && rewritten.changed.units == 0)
+    #expect(rewritten.rewritten == SnapshotDiff.Count(units: 3, rows: 100) && rewritten.changed.units == 0)
     request.precision = .keepBits(2)
     request.attacks = ["pgd"]
     let rounded = try Compaction.run(
         Corpus(at: path, .writing), request, progress: { _, _ in }, shouldStop: { false }
     ).snapshot
     let changed = try diff(path, zstd, rounded)
-    #expect(changed.changed == .init(units: 1, rows: 40) && changed.units[0].changedRows == 40)
-    #expect(changed.same == .init(units: 2, rows: 60))
+    #expect(changed.changed == SnapshotDiff.Count(units: 1, rows: 40) && changed.units[0].changedRows == 40)
+    #expect(changed.same == SnapshotDiff.Count(units: 2, rows: 60))
 }
 
 @Test("a snapshot is deleted with its index; the head, a tagged one and one that a result was made from are refused")
@@ -67,13 +69,13 @@ func deletion() throws {
     do { _ = try Corpus(at: path, .writing).addEvaluation(json: Array(evaluation.utf8)) }
     let used = #expect(throws: LogitError.self) { try delete(path, "v1", withTags: true) }
     #expect(used?.code == .usage && used?.message.contains("of g") == true && used?.message.contains("--force") == true)
-    #expect(try ask(path, "SELECT count(*) FROM snapshots") == ["[\(ReadOnlyQuery.Value.integer(2))]"])
+    #expect(try answers(path, "SELECT count(*) FROM snapshots") == ["[\(ReadOnlyQuery.Value.integer(2))]"])
     let rows = try indexedRows(path)
     let report = try delete(path, "v1", withTags: true, force: true)
     #expect(report.id == first && report.tags == ["v1"] && report.evaluations.count == 1)
     #expect(try Corpus(at: path, .reading).snapshotIDs() == [second] && Corpus(at: path, .reading).tags().isEmpty)
-    #expect(try ask(path, "SELECT snapshot FROM snapshots").count == 1)
-    #expect(try ask(path, "SELECT * FROM tag_index").isEmpty && indexedRows(path) == rows)
+    #expect(try answers(path, "SELECT snapshot FROM snapshots").count == 1)
+    #expect(try answers(path, "SELECT * FROM tag_index").isEmpty && indexedRows(path) == rows)
     #expect(throws: LogitError.self) { try delete(path, first) }
     #expect(try Verify.run(Corpus(at: path, .reading), quick: false) { _, _ in }.problems == [])
 }
@@ -86,10 +88,10 @@ func killedDeletion() throws {
     for file in ["refs/tags/v1", "snapshots/\(first).json"] {
         try FileManager.default.removeItem(atPath: "\(path)/\(file)")
     }
-    #expect(try ask(path, "SELECT snapshot FROM snapshots").count == 2)
+    #expect(try answers(path, "SELECT snapshot FROM snapshots").count == 2)
     do { _ = try Corpus(at: path, .writing) }
-    #expect(try ask(path, "SELECT snapshot FROM snapshots").count == 1)
-    #expect(try ask(path, "SELECT * FROM tag_index").isEmpty)
+    #expect(try answers(path, "SELECT snapshot FROM snapshots").count == 1)
+    #expect(try answers(path, "SELECT * FROM tag_index").isEmpty)
     #expect(try Corpus(at: path, .reading).snapshot(nil).id == second)
 }
 

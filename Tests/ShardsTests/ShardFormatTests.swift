@@ -62,7 +62,7 @@ struct ShardFormatTests {
         let first = table.row(0).withUnsafeBytes { Data($0) }
         #expect(try #require(raw.range(of: first)).lowerBound % 4096 == 0)
         let zstd = try Data(contentsOf: URL(fileURLWithPath: folder.file("zstd")))
-        #expect(zstd.count < 64 * 4000 * 19 / 20)
+        #expect(zstd.count < 64 * 4000 * 86 / 100)
     }
 
     @Test("a row read alone, in a range and by verify is the same row", arguments: Codec.allCases)
@@ -81,7 +81,7 @@ struct ShardFormatTests {
         var row = [Float](repeating: 0, count: 10)
         for index in [0, 409, 699, 13] {
             try row.withUnsafeMutableBufferPointer { (buffer) throws(LogitError) in
-                try reader.copyLogits(row: index, into: buffer)
+                try reader.copyLogits(row: index, into: buffer, scratch: RowScratch())
             }
             #expect(row == Array(table.row(index)))
         }

@@ -4,7 +4,7 @@ import Logits
 import Shards
 
 /// What `SELECT …` says of a corpus, a line a row.
-package func ask(_ path: String, _ sql: String, at snapshot: String? = nil) throws -> [String] {
+package func answers(_ path: String, _ sql: String, at snapshot: String? = nil) throws -> [String] {
     let corpus = try Corpus(at: path, .reading)
     let query = try ReadOnlyQuery(corpus, at: try snapshot.map { try corpus.snapshot($0) }) { false }
     var rows: [String] = []
@@ -18,7 +18,7 @@ package func indexedRows(_ path: String, at snapshot: String? = nil) throws -> [
         dataset, split, ordinal, image, label, network, attack, view, prediction, mean, minimum, maximum, l2, label_margin,
         label_rank, status, iterations, perturbation_l2, perturbation_linf, shard_row, status_8bit
         """
-    return try ask(path, "SELECT \(columns) FROM rows ORDER BY network, attack, view, ordinal", at: snapshot)
+    return try answers(path, "SELECT \(columns) FROM rows ORDER BY network, attack, view, ordinal", at: snapshot)
 }
 
 /// Paths of all shard files, relative to the corpus, sorted.

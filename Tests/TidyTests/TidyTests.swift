@@ -10,7 +10,7 @@ private let allowed: [String: Set<String>] = [
     "Networks": ["Logits", "Torch", "CAttackKernels"],
     "Analysis": ["Logits"],
     "CorpusStore": ["Logits", "Platform", "Shards", "GRDB", "GRDBSQLite", "Crypto"],
-    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore"],
+    "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Yams"],
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
     "Report": ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"],

@@ -1,4 +1,4 @@
-"""What a corpus holds, read by other means than the program's: SQL on the catalogue, JSON, and h5py where it is there."""
+"""What a corpus holds, by other means than the program's: SQL on the catalogue, JSON, and h5py where it is there."""
 
 import hashlib
 import json
@@ -19,7 +19,8 @@ UNITS = """
 
 # The tables that name what lies beside the catalogue, without ids and times.
 RECORDS = {
-    "dataset": "SELECT d.name, s.name, s.digest, s.image_count FROM split_index s JOIN dataset_index d ON d.id = s.dataset_id",
+    "dataset": "SELECT d.name, s.name, s.digest, s.image_count FROM split_index s "
+               "JOIN dataset_index d ON d.id = s.dataset_id",
     "network": "SELECT name, digest, preprocessing, class_count FROM network_index",
     "selection": "SELECT name, dataset, split, image_count FROM selection_index",
     "tree": "SELECT DISTINCT tree FROM snapshot_index",
@@ -29,7 +30,7 @@ RECORDS = {
 
 
 class State:
-    """`units`: {unit key and content digest: digest of its rows}; `records`: the rest by kind; `paths`: the shards' files."""
+    """`units`: {unit key and content digest: digest of its rows}; `paths`: their files; `records`: the rest by kind."""
 
     def __init__(self, folder):
         path = os.path.join(folder, "catalog.sqlite")

@@ -20,7 +20,7 @@ LOSSES = {
 
 
 def is_shared_memory(name):
-    """SQLite's index of its log: mapped, not written, and made anew by the first connection, whatever is in the file."""
+    """SQLite's index of its log: mapped, not written; the first connection makes it anew, whatever is in the file."""
     return name.endswith("-shm")
 
 

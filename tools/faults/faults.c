@@ -1,6 +1,6 @@
-// Faults below HDF5 and SQLite: preloaded into a program (LD_PRELOAD), this stands between it and the system calls that change
-// files, as libc exports them, for paths below one folder. It logs every such call with its bytes, and at the n-th one
-// kills the process, fails the call, or does half of it.
+// Faults below HDF5 and SQLite: preloaded into a program (LD_PRELOAD), this stands between it and the system calls that
+// change files, as libc exports them, for paths below one folder. It logs every such call with its bytes, and at the
+// n-th one kills the process, fails the call, or does half of it.
 //
 //   LOGIT_FAULTS_FOLDER   absolute path without links; calls elsewhere pass through and are not counted
 //   LOGIT_FAULTS_LOG      file outside that folder to which records (struct record, then paths and bytes) are appended
@@ -11,6 +11,7 @@
 //   ENOSPC, EIO   the call fails with this; with + so do all later ones: ENOSPC those that take space, EIO all.
 //                 short+ is short and then ENOSPC+: how a disk fills up.
 //
+// What the program does not call is not here; a log that misses a call is found out: it does not make the same files.
 // fsync and fdatasync are logged and not carried out: the log says what would be on the disk, and tests run faster.
 // Build: cc -O2 -shared -fPIC -o libfaults.so faults.c
 #define _GNU_SOURCE
@@ -51,7 +52,8 @@ static enum action chosen_action;
 static int chosen_error, sticky;
 
 __attribute__((constructor)) static void start(void) {
-    const char *path = getenv("LOGIT_FAULTS_FOLDER"), *log = getenv("LOGIT_FAULTS_LOG"), *fault = getenv("LOGIT_FAULTS");
+    const char *path = getenv("LOGIT_FAULTS_FOLDER"), *log = getenv("LOGIT_FAULTS_LOG");
+    const char *fault = getenv("LOGIT_FAULTS");
     if (!path || !log) return;
     folder_length = strlen(path);
     if (folder_length >= sizeof folder) abort();
@@ -75,22 +77,16 @@ __attribute__((constructor)) static void start(void) {
 }
 
 static int is_below(const char *path) {
-    return folder_length && !strncmp(path, folder, folder_length) && (path[folder_length] == '/' || !path[folder_length]);
+    if (!folder_length || strncmp(path, folder, folder_length)) return 0;
+    return path[folder_length] == '/' || !path[folder_length];
 }
 
-// The absolute path of `path` relative to an open folder; 1 where it lies below ours.
-static int locate(int at, const char *path, char out[PATH_MAX]) {
+// The absolute path of `path`; 1 where it lies below ours.
+static int locate(const char *path, char out[PATH_MAX]) {
     if (!folder_length || !path) return 0;
-    if (path[0] == '/') {
-        snprintf(out, PATH_MAX, "%s", path);
-        return is_below(out);
-    }
-    char link[64];
-    if (at == AT_FDCWD) snprintf(link, sizeof link, "/proc/self/cwd");
-    else snprintf(link, sizeof link, "/proc/self/fd/%d", at);
-    ssize_t length = readlink(link, out, PATH_MAX - 1);
-    if (length < 0) return 0;
-    snprintf(out + length, (size_t)(PATH_MAX - length), "/%s", path);
+    if (path[0] == '/') snprintf(out, PATH_MAX, "%s", path);
+    else if (getcwd(out, PATH_MAX)) snprintf(out + strlen(out), PATH_MAX - strlen(out), "/%s", path);
+    else return 0;
     return is_below(out);
 }
 
@@ -166,6 +162,11 @@ static long finish(struct record record, const char *path, const char *other, lo
 
 // MARK: Writes
 
+static ssize_t put_really(int descriptor, const void *bytes, size_t count, off_t offset, int is_placed) {
+    if (is_placed) return syscall(SYS_pwrite64, descriptor, bytes, count, offset);
+    return syscall(SYS_write, descriptor, bytes, count);
+}
+
 static ssize_t put(int descriptor, const void *bytes, size_t count, off_t offset, int is_placed) {
     char path[PATH_MAX];
     if (log_descriptor >= 0 && (descriptor == 1 || descriptor == 2) && !is_placed) {
@@ -177,9 +178,7 @@ static ssize_t put(int descriptor, const void *bytes, size_t count, off_t offset
         errno = error;
         return done;
     }
-    if (!locate_open(descriptor, path)) {
-        return is_placed ? syscall(SYS_pwrite64, descriptor, bytes, count, offset) : syscall(SYS_write, descriptor, bytes, count);
-    }
+    if (!locate_open(descriptor, path)) return put_really(descriptor, bytes, count, offset, is_placed);
     pthread_mutex_lock(&turn);
     if (!is_placed) {
         struct stat info;
@@ -191,7 +190,7 @@ static ssize_t put(int descriptor, const void *bytes, size_t count, off_t offset
     size_t wanted = action == TORN || action == SHORT ? count / 2 : count;
     ssize_t done = -1;
     if (action == FAIL || (action == SHORT && wanted == 0)) errno = chosen_error;
-    else done = is_placed ? syscall(SYS_pwrite64, descriptor, bytes, wanted, offset) : syscall(SYS_write, descriptor, bytes, wanted);
+    else done = put_really(descriptor, bytes, wanted, offset, is_placed);
     record.error = done < 0 ? errno : 0;
     note(record, path, NULL, bytes, done > 0 ? (size_t)done : 0);
     if (action == TORN) die();
@@ -200,21 +199,10 @@ static ssize_t put(int descriptor, const void *bytes, size_t count, off_t offset
     return done;
 }
 
-ssize_t write(int descriptor, const void *bytes, size_t count) { return put(descriptor, bytes, count, 0, 0); }
-ssize_t pwrite(int descriptor, const void *bytes, size_t count, off_t offset) { return put(descriptor, bytes, count, offset, 1); }
-ssize_t pwrite64(int descriptor, const void *bytes, size_t count, off64_t offset) { return put(descriptor, bytes, count, offset, 1); }
-
-ssize_t writev(int descriptor, const struct iovec *parts, int count) {
-    char path[PATH_MAX];
-    if (!locate_open(descriptor, path)) return syscall(SYS_writev, descriptor, parts, count);
-    ssize_t all = 0;
-    for (int part = 0; part < count; part++) {
-        ssize_t done = put(descriptor, parts[part].iov_base, parts[part].iov_len, 0, 0);
-        if (done < 0) return all ? all : -1;
-        all += done;
-        if ((size_t)done < parts[part].iov_len) break;
-    }
-    return all;
+ssize_t write(int file, const void *bytes, size_t count) { return put(file, bytes, count, 0, 0); }
+ssize_t pwrite(int file, const void *bytes, size_t count, off_t offset) { return put(file, bytes, count, offset, 1); }
+ssize_t pwrite64(int file, const void *bytes, size_t count, off64_t offset) {
+    return put(file, bytes, count, offset, 1);
 }
 
 static int set_length(int descriptor, off_t length) {
@@ -262,70 +250,63 @@ int close(int descriptor) {
 
 // MARK: Names
 
-static int open_at(int at, const char *given, int flags, mode_t mode) {
+static int open_file(const char *given, int flags, mode_t mode) {
     char path[PATH_MAX];
     struct stat info;
-    int changes = (flags & (O_CREAT | O_TRUNC)) && locate(at, given, path);
+    int changes = (flags & (O_CREAT | O_TRUNC)) && locate(given, path);
     int exists = changes && !lstat(path, &info);
+#define REALLY syscall(SYS_openat, AT_FDCWD, given, flags, mode)
     // An open that neither makes a file nor empties one changes nothing.
-    if (!changes || (exists && (!(flags & O_TRUNC) || info.st_size == 0))) {
-        return (int)syscall(SYS_openat, at, given, flags, mode);
-    }
+    if (!changes || (exists && (!(flags & O_TRUNC) || info.st_size == 0))) return (int)REALLY;
     pthread_mutex_lock(&turn);
     struct record record = {0};
-    enum kind kind = exists ? TRUNCATE : CREATE;
     long outcome;
-    CALL(kind, path, NULL, record, outcome, syscall(SYS_openat, at, given, flags, mode));
+    CALL(exists ? TRUNCATE : CREATE, path, NULL, record, outcome, REALLY);
+#undef REALLY
     if (outcome >= 0) record.inode = inode_of((int)outcome);
     return (int)finish(record, path, NULL, outcome);
 }
 
-#define OPEN_MODE(last)                                     \
+#define OPEN(more)                                          \
     mode_t mode = 0;                                        \
     if (flags & (O_CREAT | __O_TMPFILE)) {                  \
         va_list list;                                       \
-        va_start(list, last);                               \
+        va_start(list, flags);                              \
         mode = (mode_t)va_arg(list, int);                   \
         va_end(list);                                       \
-    }
+    }                                                       \
+    return open_file(path, flags | (more), mode);
 
-int open(const char *path, int flags, ...) { OPEN_MODE(flags) return open_at(AT_FDCWD, path, flags, mode); }
-int open64(const char *path, int flags, ...) { OPEN_MODE(flags) return open_at(AT_FDCWD, path, flags | O_LARGEFILE, mode); }
-int openat(int at, const char *path, int flags, ...) { OPEN_MODE(flags) return open_at(at, path, flags, mode); }
-int openat64(int at, const char *path, int flags, ...) { OPEN_MODE(flags) return open_at(at, path, flags | O_LARGEFILE, mode); }
+int open(const char *path, int flags, ...) { OPEN(0) }
+int open64(const char *path, int flags, ...) { OPEN(O_LARGEFILE) }
 
-// One or two names below the folder; a rename or link from outside counts too.
-static int change_names(enum kind kind, int at, const char *given, int other_at, const char *other_given, long call, long flags) {
-    char path[PATH_MAX] = "", other[PATH_MAX] = "";
-    int below = locate(at, given, path), other_below = other_given ? locate(other_at, other_given, other) : 0;
-    // Removing what is not there, and making a folder that is, changes nothing.
-    int is_removal = kind == UNLINK || kind == RMDIR;
-    int counts = (below || other_below) && !(is_removal && !inode_at(path)) && !(kind == MKDIR && inode_at(path));
+// Two names, of which one is below the folder, by a call without flags.
+static int two_names(enum kind kind, long call, const char *name, const char *other) {
+    char path[PATH_MAX] = "", other_path[PATH_MAX] = "";
+    int below = locate(name, path), other_below = locate(other, other_path);
+    if (!below && !other_below) return (int)syscall(call, name, other);
+    pthread_mutex_lock(&turn);
     struct record record = {0};
     long outcome;
-    if (counts) pthread_mutex_lock(&turn);
-#define NAMES (call == SYS_renameat2 || call == SYS_linkat ? syscall(call, at, given, other_at, other_given, flags) : syscall(call, at, given, flags))
-    if (!counts) return (int)NAMES;
-    CALL(kind, path, other, record, outcome, NAMES);
-    if (outcome >= 0 && !is_removal) record.inode = inode_at(other_given ? other : path);
-    return (int)finish(record, path, other, outcome);
+    CALL(kind, path, other_path, record, outcome, syscall(call, name, other));
+    if (outcome >= 0) record.inode = inode_at(other_path);
+    return (int)finish(record, path, other_path, outcome);
 }
 
-int rename(const char *path, const char *other) { return change_names(RENAME, AT_FDCWD, path, AT_FDCWD, other, SYS_renameat2, 0); }
-int renameat(int at, const char *path, int other_at, const char *other) {
-    return change_names(RENAME, at, path, other_at, other, SYS_renameat2, 0);
+static int one_name(enum kind kind, long call, const char *name, mode_t mode) {
+    char path[PATH_MAX] = "";
+    // Removing what is not there, and making a folder that is, changes nothing.
+    if (!locate(name, path) || (kind == MKDIR) == (inode_at(path) != 0)) return (int)syscall(call, name, mode);
+    pthread_mutex_lock(&turn);
+    struct record record = {0};
+    long outcome;
+    CALL(kind, path, NULL, record, outcome, syscall(call, name, mode));
+    if (outcome >= 0 && kind == MKDIR) record.inode = inode_at(path);
+    return (int)finish(record, path, NULL, outcome);
 }
-int renameat2(int at, const char *path, int other_at, const char *other, unsigned flags) {
-    return change_names(RENAME, at, path, other_at, other, SYS_renameat2, flags);
-}
-int link(const char *path, const char *other) { return change_names(LINK, AT_FDCWD, path, AT_FDCWD, other, SYS_linkat, 0); }
-int linkat(int at, const char *path, int other_at, const char *other, int flags) {
-    return change_names(LINK, at, path, other_at, other, SYS_linkat, flags);
-}
-int unlink(const char *path) { return change_names(UNLINK, AT_FDCWD, path, 0, NULL, SYS_unlinkat, 0); }
-int unlinkat(int at, const char *path, int flags) {
-    return change_names(flags & AT_REMOVEDIR ? RMDIR : UNLINK, at, path, 0, NULL, SYS_unlinkat, flags);
-}
-int rmdir(const char *path) { return change_names(RMDIR, AT_FDCWD, path, 0, NULL, SYS_unlinkat, AT_REMOVEDIR); }
-int mkdir(const char *path, mode_t mode) { return change_names(MKDIR, AT_FDCWD, path, 0, NULL, SYS_mkdirat, (long)mode); }
-int mkdirat(int at, const char *path, mode_t mode) { return change_names(MKDIR, at, path, 0, NULL, SYS_mkdirat, (long)mode); }
+
+int rename(const char *path, const char *other) { return two_names(RENAME, SYS_rename, path, other); }
+int link(const char *path, const char *other) { return two_names(LINK, SYS_link, path, other); }
+int unlink(const char *path) { return one_name(UNLINK, SYS_unlink, path, 0); }
+int rmdir(const char *path) { return one_name(RMDIR, SYS_rmdir, path, 0); }
+int mkdir(const char *path, mode_t mode) { return one_name(MKDIR, SYS_mkdir, path, mode); }

@@ -43,6 +43,7 @@ def inject(baseline, n, action, name):
     log = folder + ".log"
     disk = Disk(folder)
     try:
+        workshop.run_first(scenario, folder, log)
         status, _, errors = workshop.run(workshop.filled(scenario.arguments, folder), folder, log, f"{n}:{action}")
         calls = fault_log.read(log, folder)
         hit = next((call for call in calls if call.injected), None)
@@ -65,8 +66,7 @@ def inject(baseline, n, action, name):
             return hit
         # A second try after a kill, and then a loss of power: what the first left unsynced counts too.
         second = folder + ".second.log"
-        arguments = scenario.again(folder) if scenario.again else scenario.arguments
-        status, _, errors = workshop.run(workshop.filled(arguments, folder), folder, second)
+        status, _, errors = workshop.run(workshop.second(scenario, folder), folder, second)
         calls += fault_log.read(second, folder)
         os.unlink(second)
         baseline.expect_again(folder)

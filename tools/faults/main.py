@@ -1,6 +1,8 @@
-"""Injects faults below HDF5 and SQLite and loses power, over the commands that change a corpus; see docs/crash-safety.md.
+"""Injects faults below HDF5 and SQLite, and losses of power, into the commands that change a corpus.
 
     main.py --logit PROGRAM [--faults N] [--losses N] [--seed N] [--jobs N] [--only NAME,…] [--folder F]
+
+docs/crash-safety.md says what must hold.
 """
 
 import argparse
@@ -31,8 +33,6 @@ def main():
     if unknown:
         sys.exit(f"fault-injection: there is no scenario {sorted(unknown)[0]}; "
                  f"there is {', '.join(scenario.name for scenario in all_scenarios())}")
-    if options.light:
-        chosen = [scenario for scenario in chosen if not scenario.opens_torch]
     results = Results()
     try:
         workshop = Workshop(folder, os.path.realpath(options.logit))
@@ -52,7 +52,6 @@ def parse():
     parser.add_argument("--seed", type=int, default=1, help="chooses which of the possible ones")
     parser.add_argument("--jobs", type=int, default=os.cpu_count(), help="runs at a time")
     parser.add_argument("--only", help="names of scenarios, separated by commas")
-    parser.add_argument("--light", action="store_true", help="only scenarios that do not open LibTorch")
     parser.add_argument("--folder", help="where to work: an empty folder or a new one; removed at the end")
     return parser.parse_args()
 

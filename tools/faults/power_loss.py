@@ -19,6 +19,8 @@ class Recording:
         folder = baseline.copy("recorded")
         log = folder + ".log"
         self.start = Disk(folder)
+        workshop.run_first(baseline.scenario, folder, log)
+        self.first = len(fault_log.read(log, folder))  # calls of the commands before
         arguments = workshop.filled(baseline.scenario.arguments, folder)
         status, _, errors = workshop.run(arguments, folder, log)
         if status != 0:
@@ -66,17 +68,17 @@ class Recording:
 
     def was_reported(self, count):
         """Whether the program had printed its result."""
-        return any(call.kind == "output" and call.inode == 1 for call in self.calls[:count])
+        return any(call.kind == "output" and call.inode == 1 for call in self.calls[self.first:count])
 
     @property
     def counted(self):
         """The calls that a fault can hit: the n-th of these."""
-        return [call for call in self.calls if call.kind != "output"]
+        return [call for call in self.calls[self.first:] if call.kind != "output"]
 
     def choose(self, seed):
         """(count, loss) pairs in an order in which each count comes once before any comes twice."""
         source = random.Random(seed)
-        counts = [place + 1 for place, call in enumerate(self.calls) if call.kind != "close"]
+        counts = [place + 1 for place, call in enumerate(self.calls) if place >= self.first and call.kind != "close"]
         left = [(turn, source.random(), count, loss)
                 for count in counts for turn, loss in enumerate(source.sample(list(LOSSES), len(LOSSES)))]
         # First the end, where all that was reported must be there.

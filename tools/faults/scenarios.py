@@ -20,11 +20,11 @@ ATTACKS = "clean,pgd:steps=2"
 @dataclasses.dataclass
 class Scenario:
     name: str
-    arguments: list  # with CORPUS for the folder, IMAGES and CLASSES for what the workshop made
+    arguments: list  # CORPUS stands for the folder, OLDEST for its first snapshot, IMAGES, CLASSES for the workshop's
     prepare: Callable  # (workshop, folder): makes the corpus that the command starts from
     again: Callable = None  # (folder) -> arguments of the second try; the same where None
-    opens_torch: bool = False  # half a second a run
-    refusal: str = "$^"  # what the second try may be told instead (status 64), where the first had its effect
+    first: list = dataclasses.field(default_factory=list)  # commands before it, without faults, in the same log
+    refusal: str = "$^"  # what the second try may be told instead, where the first had its effect
     problems: str = "$^"  # what verify may say after a fault, beside stray shards
     last_problems: str = "$^"  # … and at the end
     replaces_catalogue: bool = False
@@ -57,11 +57,21 @@ class Workshop:
 
     def filled(self, arguments, folder):
         values = {"CORPUS": folder, "IMAGES": self.images, "CLASSES": self.classes}
+        if "OLDEST" in arguments:
+            values["OLDEST"] = oldest_snapshot(folder)
         return [values.get(argument, argument) for argument in arguments]
 
     def again(self, scenario, folder):
-        arguments = scenario.again(folder) if scenario.again else scenario.arguments
-        return self.run(self.filled(arguments, folder))
+        return self.run(self.second(scenario, folder))
+
+    def second(self, scenario, folder):
+        return self.filled(scenario.again(folder) if scenario.again else scenario.arguments, folder)
+
+    def run_first(self, scenario, folder, log=None):
+        for arguments in scenario.first:
+            status, _, errors = self.run(self.filled(arguments, folder), folder, log)
+            if status != 0:
+                raise SystemExit(f"fault-injection: logit {' '.join(arguments)} failed: {errors}")
 
     def run(self, arguments, folder=None, log=None, fault=None):
         """(exit status, standard output, standard error); a signal is a negative status."""
@@ -123,8 +133,7 @@ class Workshop:
 
     def with_images(self, folder):
         self.begin(folder, Workshop.empty)
-        self.must("dataset", "add", folder, "shapes", "--images", self.images, "--split", "train", "--classes", self.classes,
-                  "--quiet")
+        self.must(*self.filled(ADD, folder))
 
     def half(self, folder):
         """Some images ingested, clean, with a snapshot and a tag."""
@@ -137,6 +146,20 @@ class Workshop:
         self.begin(folder, Workshop.half)
         self.must("ingest", folder, "--attack", ATTACKS, "--block", "8", "--quiet")
         self.must("select", folder, "right", "--correct-by", "residual", "--split", "train")
+
+    def two_units(self, folder):
+        """An ingest of more images than a shard has rows, which died before its first shard was in place."""
+        many = os.path.join(self.folder, "many")
+        for path, _, files in os.walk(self.images):
+            for name in files:
+                target = os.path.join(many, os.path.basename(path))
+                os.makedirs(target, exist_ok=True)
+                for number in range(4104 // 24):
+                    os.link(os.path.join(path, name), os.path.join(target, f"{number}-{name}"))
+        self.begin(folder, Workshop.empty)
+        self.must(*[many if argument == self.images else argument for argument in self.filled(ADD, folder)])
+        self.must("network", "add", folder, "residual", "--module", NETWORK)
+        self.must_die(folder, UNITS, lambda calls: in_place(calls[-1]))
 
     def with_stray(self, folder):
         """An ingest that died between the rename of a shard and its transaction."""
@@ -152,6 +175,14 @@ class Workshop:
         self.begin(folder, Workshop.full)
         os.unlink(os.path.join(folder, "catalog.sqlite"))
 
+    def compacted(self, folder):
+        self.begin(folder, Workshop.full)
+        self.must(*self.filled(COMPACT, folder))
+
+    def compacted_without_catalogue(self, folder):
+        self.begin(folder, Workshop.compacted)
+        os.unlink(os.path.join(folder, "catalog.sqlite"))
+
     def with_damage(self, folder):
         """A shard with a flipped byte, and a catalogue whose log was not folded in when its writer died."""
         self.begin(folder, Workshop.full)
@@ -165,13 +196,27 @@ class Workshop:
             file.write(bytes([byte[0] ^ 1]))
 
 
+def oldest_snapshot(folder):
+    """The id of the snapshot without a parent; of none where it is gone."""
+    for name in os.listdir(os.path.join(folder, "snapshots")):
+        with open(os.path.join(folder, "snapshots", name)) as file:
+            if name.endswith(".json") and not json.load(file).get("parent"):
+                return name.removesuffix(".json")
+    return "0" * 64
+
+
 def in_place(call):
     return call.kind == "rename" and call.other.startswith("shards/")
 
 
+ADD = ["dataset", "add", "CORPUS", "shapes", "--images", "IMAGES", "--split", "train", "--classes", "CLASSES",
+       "--quiet"]
 INGEST = ["ingest", "CORPUS", "--attack", ATTACKS, "--block", "8", "--workers", "1", "--quiet"]
-TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2", "--batch", "8",
-         "--threads", "1", "--quiet"]
+UNITS = ["ingest", "CORPUS", "--block", "512", "--workers", "1", "--quiet"]
+TRAIN = ["train", "CORPUS", "g", "--split", "train", "--attack", "pgd:steps=2", "--hidden", "16", "--epochs", "2",
+         "--batch", "8", "--threads", "1", "--quiet"]
+COMPACT = ["compact", "CORPUS", "--codec", "zstd", "--workers", "1", "--quiet"]
+DELETE = ["snapshot", "delete", "CORPUS", "OLDEST", "--with-tags"]
 REPAIR = ["repair", "CORPUS", "--quiet"]
 
 
@@ -183,19 +228,23 @@ def resumed(folder):
 def all_scenarios():
     return [
         Scenario("init", ["init", "CORPUS"], Workshop.nothing, refusal="is a corpus already"),
-        Scenario("dataset add", ["dataset", "add", "CORPUS", "shapes", "--images", "IMAGES", "--split", "train", "--classes",
-                                 "CLASSES", "--quiet"], Workshop.empty, refusal="already has a split"),
+        Scenario("dataset add", ADD, Workshop.empty, refusal="already has a split"),
         Scenario("network add", ["network", "add", "CORPUS", "residual", "--module", NETWORK], Workshop.with_images,
-                 refusal="is in the corpus already, with the same", opens_torch=True, weight=0.3),
-        Scenario("ingest", INGEST, Workshop.half, opens_torch=True, weight=3),
-        Scenario("adopt", INGEST, Workshop.with_stray, opens_torch=True),
+                 refusal="is in the corpus already, with the same", weight=0.3),
+        Scenario("ingest", INGEST, Workshop.half, weight=3),
+        Scenario("adopt", INGEST, Workshop.with_stray),
+        Scenario("two units", UNITS, Workshop.two_units, weight=0.3),
         Scenario("snapshot", ["snapshot", "create", "CORPUS"], Workshop.without_snapshot),
         Scenario("tag", ["snapshot", "tag", "CORPUS", "second"], Workshop.full, refusal="tag second exists already"),
         Scenario("move tag", ["snapshot", "tag", "CORPUS", "first", "--force"], Workshop.full),
-        Scenario("select", ["select", "CORPUS", "chosen", "--correct-by", "residual", "--split", "train"], Workshop.full,
-                 refusal="selection chosen exists already"),
+        Scenario("select", ["select", "CORPUS", "chosen", "--correct-by", "residual", "--split", "train"],
+                 Workshop.full, refusal="selection chosen exists already"),
         Scenario("repair", REPAIR, Workshop.without_catalogue, replaces_catalogue=True),
-        Scenario("repair, damaged", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
+        Scenario("repair of compacted", REPAIR, Workshop.compacted_without_catalogue, replaces_catalogue=True),
+        Scenario("repair of damage", REPAIR, Workshop.with_damage, problems="shard .* (damaged|differ|missing)",
                  last_problems="snapshot .* no longer has", replaces_catalogue=True),
-        Scenario("train", TRAIN, Workshop.full, again=resumed, opens_torch=True, weight=0.5),
+        Scenario("compact", COMPACT, Workshop.full),
+        Scenario("snapshot delete", DELETE, Workshop.compacted, refusal="there is no snapshot"),
+        Scenario("gc", ["gc", "CORPUS", "--quiet"], Workshop.compacted, first=[DELETE]),
+        Scenario("train", TRAIN, Workshop.full, again=resumed, weight=0.5),
     ]

@@ -11,6 +11,7 @@
 #define IMAGE_ERROR_BYTES 256
 #define IMAGE_MAX_SIDE 32768
 #define IMAGE_MAX_PIXELS 89478485 /* PIL's own limit */
+#define IMAGE_MAX_SCANS 100       /* of a progressive JPEG; encoders write about ten, and each costs a pass over the image */
 
 typedef struct {
     int32_t width, height;

@@ -1,59 +1,26 @@
-import CorpusStore
-import Defence
 import Logits
 import Networks
 import Platform
 import Yams
-
-/// What `--attack` takes: names with parameters, and YAML files of attacks, separated by commas.
-enum AttackList {
-    /// The attacks of a list as typed, each once: `clean,attacks.yaml,pgd:epsilon=8/255,steps=20`.
-    /// - Parameters:
-    ///   - label: the label policy where an attack itself gives none.
-    ///   - corpus: where an attack goes through a defender of this corpus, `pgd:through=G`, it is the defender as it is now.
-    static func choices(
-        _ list: String, label: LabelPolicy? = nil, in corpus: Corpus? = nil
-    ) throws(LogitError) -> [AttackChoice] {
-        var choices: [AttackChoice] = []
-        var typed: [Substring] = []
-        func takeTyped() throws(LogitError) {
-            guard !typed.isEmpty else { return }
-            choices += try AttackRegistry.choices(typed.joined(separator: ","), label: label)
-            typed = []
-        }
-        for part in list.split(separator: ",", omittingEmptySubsequences: false) {
-            guard AttackFile.isNamed(part) else {
-                typed.append(part)
-                continue
-            }
-            try takeTyped()
-            choices += try AttackFile(String(part)).choices(label: label)
-        }
-        try takeTyped()
-        if let corpus {
-            for index in choices.indices { choices[index] = try Through.named(choices[index], in: corpus) }
-        }
-        var seen: Set<String> = []
-        return choices.filter { seen.insert($0.variant.canonical).inserted }
-    }
-}
 
 /// A YAML file of attacks: a list, or a mapping whose key `attacks` holds one. An entry is an attack as it is typed
 /// (`pgd:steps=20`), or a mapping: `attack` and a key a parameter.
 ///
 /// An entry becomes the text that would be typed, from the file's own characters, so that file and command line cannot
 /// differ in what they mean.
-struct AttackFile {
+package struct AttackFile {
     /// Bytes; ten thousand attacks need less.
     static let sizeLimit = 1 << 16
 
     private let path: String
     private let entries: [Node]
 
-    static func isNamed(_ text: some StringProtocol) -> Bool { text.hasSuffix(".yaml") || text.hasSuffix(".yml") }
+    package static func isNamed(_ text: some StringProtocol) -> Bool {
+        text.hasSuffix(".yaml") || text.hasSuffix(".yml")
+    }
 
     /// Reads the file; its entries are not yet understood.
-    init(_ path: String) throws(LogitError) {
+    package init(_ path: String) throws(LogitError) {
         self.path = path
         let text = try Files.readText(path, limit: AttackFile.sizeLimit)
         // An alias needs both; without any, the tree is no larger than the file.
@@ -67,7 +34,7 @@ struct AttackFile {
     }
 
     /// The attacks in the file's order.
-    func choices(label: LabelPolicy?) throws(LogitError) -> [AttackChoice] {
+    package func choices(label: LabelPolicy?) throws(LogitError) -> [AttackChoice] {
         var choices: [AttackChoice] = []
         for (place, entry) in entries.enumerated() {
             let line = entry.mark.map { "line \($0.line)" } ?? "entry \(place + 1)"
