@@ -84,7 +84,7 @@ struct Catalog: Sendable {
                 parametersJSON: try row.value("parameters"))
             try db.execute(
                 sql: "UPDATE attack_index SET digest = ? WHERE id = ?",
-                arguments: [variant.digest, try row.value("id")])
+                arguments: [variant.digest, try row.value("id", as: Int64.self)])
         }
     }
 
