@@ -32,7 +32,7 @@ extension Corpus {
             let variant = variants.first { $0.canonical == key.variant.canonical }
             guard key.variant.isClean || variant != nil else { continue }
             try Corpus.refuseStale(entry, split, network)
-            if let variant, variant != key.variant {
+            if let variant, variant.contradicts(key.variant) {
                 throw LogitError(
                     .stale,
                     "shard \(entry.path) holds \(variant) with other parameters than this program gives it (\(variant.difference(from: key.variant))); use the program that made it, or ingest the attack again into another corpus"
@@ -112,18 +112,28 @@ extension Corpus {
 }
 
 extension Variant {
+    /// Whether a stored variant of the same name has another value of a parameter. One that this program knows and the one that
+    /// stored it did not is no contradiction.
+    func contradicts(_ stored: Variant) -> Bool {
+        let now = parameters
+        return name != stored.name || stored.parameters.contains { now[$0.key] != $0.value }
+    }
+
     /// The first parameter in which a stored variant of the same name differs: `epsilon was 0.03, is 0.06`.
     package func difference(from stored: Variant) -> String {
-        func parameters(_ json: String) -> [Substring: Substring] {
-            let pairs = json.dropFirst().dropLast().split(separator: ",").map { $0.split(separator: ":", maxSplits: 1) }
-            return Dictionary(
-                pairs.map { ($0[0].filter { $0 != "\"" }[...], $0.count > 1 ? $0[1] : "") },
-                uniquingKeysWith: { first, _ in first })
-        }
-        let (was, now) = (parameters(stored.parametersJSON), parameters(parametersJSON))
+        let (was, now) = (stored.parameters, parameters)
         for name in Set(was.keys).union(now.keys).sorted() where was[name] != now[name] {
             return "\(name) was \(was[name] ?? "unknown"), is \(now[name] ?? "gone")"
         }
         return "the attack was \(stored.name), is \(name)"
+    }
+
+    private var parameters: [Substring: Substring] {
+        let pairs = parametersJSON.dropFirst().dropLast().split(separator: ",").map {
+            $0.split(separator: ":", maxSplits: 1)
+        }
+        return Dictionary(
+            pairs.map { ($0[0].filter { $0 != "\"" }[...], $0.count > 1 ? $0[1] : "") },
+            uniquingKeysWith: { first, _ in first })
     }
 }
