@@ -16,14 +16,17 @@ extension Catalog {
         sqlite3_limit(connection, SQLITE_LIMIT_ATTACHED, 0)
     }
 
-    /// Compares the tables, views, indices and triggers of a file with those that this program makes.
-    /// - Throws: `corrupt` where they are others.
+    /// Compares the tables, views, indices and triggers of a file with those that this program makes. Plain tables that others
+    /// added stay unread and do no harm.
+    /// - Throws: `corrupt` where one of ours is missing or another, or where there is a view, trigger or index that is not ours.
     static func checkSchema(_ db: Database, version: Int, _ path: String) throws {
         let own = try DatabaseQueue().write { own in
             for step in steps[..<version] { try own.execute(sql: step) }
             return try schema(own)
         }
-        guard try schema(db) == own else {
+        let found = try schema(db)
+        let foreign = found.subtracting(own)
+        guard own.isSubset(of: found), foreign.allSatisfy({ $0[0] == "table" && $0[3].hasPrefix("CREATE TABLE") }) else {
             throw LogitError(
                 .corrupt,
                 "\(path) has other tables or views than a catalogue of LogitCorpus; run logit repair, which makes it anew from the files"

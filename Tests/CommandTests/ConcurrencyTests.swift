@@ -43,7 +43,7 @@ func secondWriter() throws {
     let pid = "process \(ingest.processIdentifier)"
     expectSentence(try logit("snapshot", "create", corpus), mentions: pid, "ingest", "--wait")
     expectSentence(try logit("gc", corpus, "--wait", "0.3"), mentions: pid)
-    expectSentence(try logit("gc", corpus, "--wait", "-1"), status: 64, mentions: "--wait")
+    expectSentence(try logit("gc", corpus, "--wait=-1"), status: 64, mentions: "--wait")
     let messages = folder.file("messages")
     let waiting = try start("snapshot", "create", corpus, "--message", "waited", "--wait", output: messages)
     try eventually { try String(contentsOfFile: messages, encoding: .utf8).contains("waiting: \(pid)") }

@@ -49,7 +49,7 @@ struct HostileCatalogTests {
         "a value of another type, or a path that leads elsewhere, is an error and no crash",
         arguments: [
             "UPDATE unit_index SET row_count = 'many'", "UPDATE unit_index SET file_bytes = x'00'",
-            "UPDATE unit_index SET seed = 1.5", "UPDATE network_index SET class_count = 'ten'",
+            "UPDATE unit_index SET seed = 'one'", "UPDATE network_index SET class_count = 'ten'",
             "UPDATE unit_index SET path = '../../outside.h5'", "UPDATE unit_index SET path = 'shards/../../x.h5'",
             "UPDATE unit_index SET first_position = zeroblob(1000)", "UPDATE unit_index SET view = 9e99",
         ])

@@ -5,10 +5,10 @@ import TestSupport
 import Testing
 
 private func scrub(
-    _ path: String, limit: Int? = nil, seconds: Double? = nil, shouldStop: () -> Bool = { false }
+    _ path: String, limit: Int? = nil, seconds: Double? = nil, threads: Int = 2, shouldStop: () -> Bool = { false }
 ) throws -> Scrub.Report {
     try Scrub.run(
-        Corpus(at: path, .reading), limit: limit, seconds: seconds, threads: 2, progress: { _, _ in },
+        Corpus(at: path, .reading), limit: limit, seconds: seconds, threads: threads, progress: { _, _ in },
         shouldStop: shouldStop)
 }
 
@@ -47,9 +47,9 @@ func rounds() throws {
 func budgets() throws {
     let folder = TemporaryFolder()
     let path = try corpus(folder)
-    let stopped = try scrub(path, shouldStop: { true })
+    let stopped = try scrub(path, threads: 1, shouldStop: { true })
     #expect(stopped.checked >= 1 && stopped.left == 4 - stopped.checked)
-    let timed = try scrub(path, seconds: 1e-9)
+    let timed = try scrub(path, seconds: 1e-9, threads: 1)
     #expect(timed.checked >= 1 && timed.left == 4 - stopped.checked - timed.checked)
 }
 

@@ -69,7 +69,7 @@ func deletion() throws {
     do { _ = try Corpus(at: path, .writing).addEvaluation(json: Array(evaluation.utf8)) }
     let used = #expect(throws: LogitError.self) { try delete(path, "v1", withTags: true) }
     #expect(used?.code == .usage && used?.message.contains("of g") == true && used?.message.contains("--force") == true)
-    #expect(try answers(path, "SELECT count(*) FROM snapshots") == ["[\(ReadOnlyQuery.Value.integer(2))]"])
+    #expect(try answers(path, "SELECT count(*) FROM snapshots") == ["\([ReadOnlyQuery.Value.integer(2)])"])
     let rows = try indexedRows(path)
     let report = try delete(path, "v1", withTags: true, force: true)
     #expect(report.id == first && report.tags == ["v1"] && report.evaluations.count == 1)

@@ -40,6 +40,7 @@ func changedBytes(encoding: ShardEncoding) throws {
         #expect(found.count == 1 && found[0].contains(unit.path), "byte \(place)")
     }
     guard encoding == .raw else { return }
+    try bytes.write(to: file)
     let reader = try ShardReader(path: file.path)
     var changed = bytes
     for row in [3, 4, 5, 50] {
