@@ -116,7 +116,7 @@ let package = Package(
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
-        tests("CorpusStore", ["Logits", "Shards", "CorpusStore", "Ingestion", "TestSupport"]),
+        tests("CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb]),
         tests(
             "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
             data: ["make_networks.py", "Networks"]),

@@ -92,11 +92,12 @@ package struct StagedBlock: Equatable {
         var reader = PayloadReader(bytes: payload)
         guard let head = reader.take(8, of: Int64.self).map({ $0.map(Int.init) }),
             (1...Limits.classes).contains(head[0]), (1...Limits.rows).contains(head[1]),
+            head[2...4].allSatisfy((0...1).contains), head[2] == 1 || head[3] + head[4] == 0,
             let table = table(head, &reader)
         else { return nil }
-        guard head[5] >= 0 else { return reader.isAtEnd ? StagedBlock(table: table) : nil }
+        if head[5...] == [-1, 0, 0] { return reader.isAtEnd ? StagedBlock(table: table) : nil }
         let sides = 1...Limits.imageSide
-        guard head[5] < ImagePrecision.allCases.count, sides.contains(head[6]), sides.contains(head[7]) else {
+        guard ImagePrecision.allCases.indices.contains(head[5]), sides.contains(head[6]), sides.contains(head[7]) else {
             return nil
         }
         let format = ImageFormat(precision: ImagePrecision.allCases[head[5]], height: head[6], width: head[7])

@@ -158,7 +158,7 @@ package struct SelectionFile: Codable, Sendable, Equatable {
 /// Reads and writes manifests and selection files: what samplers and other programs need without the catalogue.
 package enum Manifests {
     private static let currentVersion = 1
-    private static let byteLimit = 1 << 30
+    private static let byteLimit = 1 << 28
 
     package static func encode(_ snapshot: SnapshotManifest) -> [UInt8] { json(snapshot) }
     package static func encode(_ selection: SelectionFile) -> [UInt8] { json(selection) }
