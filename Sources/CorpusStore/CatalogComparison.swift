@@ -131,27 +131,30 @@ struct CatalogComparison {
         }
     }
 
-    /// Every shard of a snapshot that is committed is listed under it.
+    /// Every shard of a snapshot that is committed is listed under it. A snapshot that the catalogue has not at all is told of
+    /// with its table.
     private func snapshotProblems() throws(LogitError) -> [String] {
         let listed = try corpus.catalog.read { db in
             let rows = try Row.fetchAll(
                 db,
                 sql: """
-                    SELECT s.snapshot, u.path FROM snapshot_unit x JOIN snapshot_index s ON s.id = x.snapshot_id
-                    JOIN unit_index u ON u.id = x.unit_id
+                    SELECT s.snapshot, u.path FROM snapshot_index s LEFT JOIN snapshot_unit x ON s.id = x.snapshot_id
+                    LEFT JOIN unit_index u ON u.id = x.unit_id
                     """)
             return try Dictionary(grouping: rows) { try $0.value("snapshot", as: String.self) }.mapValues {
-                try Set($0.map { try $0.value("path", as: String.self) })
+                try Set($0.compactMap { try $0.value("path", as: String?.self) })
             }
         }
-        let committed = Dictionary(uniqueKeysWithValues: try corpus.units().map { ($0.path, $0.contentDigest) })
+        // By content: `compact` puts a unit into another file.
+        let committed = Dictionary(
+            try corpus.units().map { ($0.contentDigest, $0.path) }, uniquingKeysWith: { first, _ in first })
         var problems: [String] = []
         for id in try corpus.snapshotIDs() {
-            guard let snapshot = try? corpus.manifest(id) else { continue }
-            let expected = Set(snapshot.shards.filter { committed[$0.path] == $0.contentDigest }.map(\.path))
-            if listed[id, default: []] != expected {
+            guard let present = listed[id], let snapshot = try? corpus.manifest(id) else { continue }
+            let expected = Set(snapshot.shards.compactMap { committed[$0.contentDigest] })
+            if present != expected {
                 problems.append(
-                    "the catalogue lists \(listed[id, default: []].count) shards of snapshot \(id.prefix(12)), where \(expected.count) are there; run logit repair"
+                    "the catalogue lists \(present.count) shards of snapshot \(id.prefix(12)), where \(expected.count) are there; run logit repair"
                 )
             }
         }

@@ -10,10 +10,15 @@ extension Corpus {
         try Layout.check(name: split.dataset, of: "dataset")
         try Layout.check(name: split.split, of: "split")
         let known = try splits()
-        if known.contains(where: { $0.dataset == split.dataset && $0.split == split.split }) {
+        if let other = known.first(where: { $0.dataset == split.dataset && $0.split == split.split }) {
+            let difference =
+                other.digest == split.digest ? nil : Corpus.firstDifference(try self.images(of: other), images)
             throw LogitError(
                 .usage,
-                "dataset \(split.dataset) already has a split \(split.split); give another name, since stored rows refer to this one"
+                difference.map {
+                    "dataset \(split.dataset) already has a split \(split.split) of other images (digest \(other.digest.prefix(12)), not \(split.digest.prefix(12)): \($0)); give the new one another name, since stored rows refer to this one"
+                }
+                    ?? "dataset \(split.dataset) already has a split \(split.split), with the same images; give another name, since stored rows refer to this one"
             )
         }
         if let other = known.first(where: { $0.dataset == split.dataset }), other.classNames != split.classNames {
@@ -73,6 +78,12 @@ extension Corpus {
 
     /// The split asked for; where a name is left out, the only one there is, else the usual one for the purpose.
     package func split(dataset: String?, split: String?, usual: String? = nil) throws(LogitError) -> SplitDescriptor {
+        let chosen = try choose(dataset: dataset, split: split, usual: usual)
+        try refuseChangedDescriptor(chosen)
+        return chosen
+    }
+
+    private func choose(dataset: String?, split: String?, usual: String?) throws(LogitError) -> SplitDescriptor {
         let all = try splits()
         guard !all.isEmpty else {
             throw LogitError(.notFound, "the corpus \(root) has no dataset; add one with logit dataset add")
@@ -106,10 +117,12 @@ extension Corpus {
     package func images(of split: SplitDescriptor) throws(LogitError) -> [ListedImage] {
         let path = layout.imageList(split.dataset, split.split)
         let bytes = try Files.read(path, limit: imageListLimit)
-        guard Digest.hex(bytes) == split.digest else {
+        let digest = Digest.hex(bytes)
+        guard digest == split.digest else {
             throw LogitError(
                 .corrupt,
-                "\(path) is not the list that \(split.dataset)/\(split.split) was added with; put back a copy of it")
+                "\(path) is not the list that \(split.dataset)/\(split.split) was added with (digest \(digest.prefix(12)), was \(split.digest.prefix(12))); put back a copy of it"
+            )
         }
         let images = try Corpus.parseImageList(bytes, classCount: split.classNames.count, path: path)
         guard images.count == split.imageCount else {

@@ -13,7 +13,7 @@ extension Corpus {
                 .usage,
                 same
                     ? "network \(network.name) is in the corpus already, with the same module and preprocessing"
-                    : "network \(network.name) is in the corpus already with another \(known.digest == network.digest ? "preprocessing (\(known.preprocessing))" : "module (digest \(known.digest.prefix(12)))"); give the new one another name, since stored rows refer to this one"
+                    : "network \(network.name) is in the corpus already with another \(known.digest == network.digest ? "preprocessing (\(known.preprocessing), not \(network.preprocessing))" : "module (digest \(known.digest.prefix(12)), not \(network.digest.prefix(12)))"); give the new one another name, since stored rows refer to this one"
             )
         }
         let path = layout.module(network.digest)
@@ -54,21 +54,24 @@ extension Corpus {
             guard all.count == 1 else {
                 throw LogitError(.usage, "the corpus has several networks; choose one with --network: \(names)")
             }
+            try refuseChangedDescriptor(all[0])
             return all[0]
         }
         guard let match = all.first(where: { $0.name == name }) else {
             throw LogitError(.notFound, "there is no network \(name); there is \(names)")
         }
+        try refuseChangedDescriptor(match)
         return match
     }
 
     /// The path of a network's module, after checking that its bytes are those that it was added with.
     package func checkedModule(of network: NetworkDescriptor) throws(LogitError) -> String {
         let path = layout.module(network.digest)
-        guard Digest.hex(try Files.read(path)) == network.digest else {
+        let digest = Digest.hex(try Files.read(path))
+        guard digest == network.digest else {
             throw LogitError(
                 .stale,
-                "the module of network \(network.name), \(path), is not the file it was added with (digest \(network.digest.prefix(12))); put back a copy of it, or add the changed one under another name"
+                "the module of network \(network.name), \(path), is not the file it was added with (digest \(digest.prefix(12)), was \(network.digest.prefix(12))); put back a copy of it, or add the changed one under another name"
             )
         }
         return path

@@ -75,7 +75,7 @@ extension Corpus {
     private static func list(_ snapshot: SnapshotManifest, in db: Database) throws {
         var units: [String: Int64] = [:]
         for unit in try Row.fetchAll(db, sql: "SELECT id, content_digest FROM unit_index") {
-            units[unit["content_digest"]] = unit["id"]
+            units[try unit.value("content_digest")] = try unit.value("id", as: Int64.self)
         }
         let insert = try db.makeStatement(
             sql: "INSERT OR IGNORE INTO snapshot_unit SELECT id, ? FROM snapshot_index WHERE snapshot = ?")

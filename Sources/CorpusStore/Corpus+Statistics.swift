@@ -46,7 +46,9 @@ extension Corpus {
         else {
             throw LogitError(
                 .usage,
-                "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(split.dataset)/\(split.split); choose that split, or another selection"
+                selection.dataset == split.dataset && selection.split == split.split
+                    ? "selection \(selection.name) is of other images of \(split.dataset)/\(split.split) than it has (list digest \(selection.datasetDigest.prefix(12)), not \(split.digest.prefix(12))); make another selection"
+                    : "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(split.dataset)/\(split.split); choose that split, or another selection"
             )
         }
     }

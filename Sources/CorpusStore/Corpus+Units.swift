@@ -137,7 +137,7 @@ extension Corpus {
     }
 
     /// Commits units to the catalogue in one transaction.
-    func index(_ units: [(StoredUnit, RowTable, String)]) throws(LogitError) {
+    package func index(_ units: [(StoredUnit, RowTable, String)]) throws(LogitError) {
         try catalog.write { db in
             for (unit, table, created) in units { try UnitIndexer(db).add(unit, table, created: created) }
         }

@@ -29,6 +29,7 @@ package final class ReadOnlyQuery {
     package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
         throws(LogitError)
     {
+        try corpus.refuseChangedDescriptors()
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
         (handle, access) = try Catalog.translating("open", path) { [path] in

@@ -100,7 +100,7 @@ package enum Scrub {
                     saved = now
                 }
                 let isOver = seconds.map { now - begun >= .seconds($0) } ?? false
-                return failure == nil && !isOver && !shouldStop()
+                return failure == nil && (report.checked == 0 || !(isOver || shouldStop()))
             }
             if let failure { throw failure }
             try save(state, path)

@@ -70,7 +70,7 @@ struct UnitIndexer {
         guard try found.value("digest") == key.datasetDigest else {
             throw LogitError(
                 .stale,
-                "shard \(unit.path) was made from other images than \(key.dataset)/\(key.split) holds now (list digests differ); it cannot be used here"
+                "shard \(unit.path) was made from other images than \(key.dataset)/\(key.split) holds now (list digest \(key.datasetDigest.prefix(12)), now \(try found.value("digest", as: String.self).prefix(12))); it cannot be used here"
             )
         }
         return try found.value("id")
@@ -90,7 +90,7 @@ struct UnitIndexer {
         else {
             throw LogitError(
                 .stale,
-                "shard \(unit.path) was made by another module or preprocessing than network \(key.network) is now; it cannot be used here"
+                "shard \(unit.path) was made by another module or preprocessing (\(key.networkDigest.prefix(12)), \(key.preprocessing), \(unit.classCount) classes) than network \(key.network) has now (\(try found.value("digest", as: String.self).prefix(12)), \(try found.value("preprocessing", as: String.self)), \(try found.value("class_count", as: Int.self)) classes); it cannot be used here"
             )
         }
         return try found.value("id")
@@ -101,10 +101,12 @@ struct UnitIndexer {
         if let found = try Row.fetchOne(
             db, sql: "SELECT id, parameters FROM attack_index WHERE canonical = ?", arguments: [variant.canonical])
         {
-            guard try found.value("parameters") == variant.parametersJSON else {
+            let stored = Variant(
+                name: variant.name, canonical: variant.canonical, parametersJSON: try found.value("parameters"))
+            guard stored == variant else {
                 throw LogitError(
                     .stale,
-                    "shard \(unit.path) has other parameters under the attack name \(variant.canonical) than the rows stored already; it cannot be used here"
+                    "shard \(unit.path) has other parameters under the attack name \(variant.canonical) than the rows stored already (\(variant.difference(from: stored))); it cannot be used here"
                 )
             }
             return try found.value("id")

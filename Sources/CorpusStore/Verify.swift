@@ -22,6 +22,8 @@ package enum Verify {
         package var snapshots = 0
         /// One sentence each; empty: all is well.
         package var problems: [String] = []
+
+        package init() {}
     }
 
     /// - Parameters:

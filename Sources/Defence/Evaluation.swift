@@ -1,6 +1,7 @@
 import Analysis
 import CorpusStore
 import Logits
+import Networks
 import Sampling
 import Shards
 import Torch
@@ -48,7 +49,22 @@ package enum Evaluation {
                 "defender \(defender.descriptor.name) corrects \(defender.descriptor.classCount) classes, but network \(network.name) has \(network.classCount); choose a defender for this network"
             )
         }
+        let trained = defender.descriptor
+        guard trained.network != network.name || trained.networkDigest == network.digest else {
+            throw LogitError(
+                .stale,
+                "defender \(trained.name) was trained on module \(trained.networkDigest.prefix(12)) of network \(network.name), which is \(network.digest.prefix(12)) now; train another, or put the old network back"
+            )
+        }
+        let classes = try corpus.splits().first { $0.dataset == trained.dataset }?.classNames
+        guard classes == nil || classes == split.classNames else {
+            throw LogitError(
+                .badInput,
+                "defender \(trained.name) corrects the classes of dataset \(trained.dataset), and \(split.dataset) has others under the same numbers; choose a defender for this dataset"
+            )
+        }
         if let selection { try corpus.check(selection, split) }
+        try corpus.refuseStale(manifest, split, network, AttackRegistry.variants(attacks))
         let net = try defender.net()
         let rows = VariantRows(corpus, manifest, split, network, selection: selection.map { Set($0.ordinals) })
         var figures: [EvaluationResult.Figure] = []
@@ -125,12 +141,7 @@ package struct VariantRows {
         let total = entries.reduce(0) { $0 + $1.key.rowCount }
         var passed = 0
         for entry in entries {
-            guard entry.key.networkDigest == network.digest, entry.key.datasetDigest == split.digest else {
-                throw LogitError(
-                    .stale,
-                    "shard \(entry.path) was made by another module or from other images than \(network.name) and \(split.dataset)/\(split.split) are now; choose another snapshot"
-                )
-            }
+            try Corpus.refuseStale(entry, split, network)
             let reader = try ShardReader(path: corpus.layout.absolute(entry.path))
             guard reader.header.contentDigest == entry.contentDigest else {
                 throw LogitError(

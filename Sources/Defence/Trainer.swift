@@ -1,6 +1,7 @@
 import CorpusStore
 import Glibc
 import Logits
+import Networks
 import Platform
 import Sampling
 import Shards
@@ -40,6 +41,7 @@ package final class Trainer {
             throw LogitError(
                 .notFound, "there is no checkpoint of a defender \(name) to resume; train it without --resume")
         }
+        try corpus.refuseStale(manifest, split, network, AttackRegistry.variants(attacks))
         let library = try TorchLibrary.shared()
         try library.configure(intraOpThreads: threads)
         try library.check(device)
@@ -52,7 +54,6 @@ package final class Trainer {
             corpusRoot: corpus.root, manifest: manifest, dataset: split.dataset, split: split.split,
             network: network.name,
             attacks: attacks, selection: selection, options: sampling)
-        try Trainer.check(manifest, split, network, sampler)
         net = try DefenderNet(options.net(classCount: sampler.classCount, device: device))
         descriptor = DefenderDescriptor(
             name: name, snapshot: manifest.id, tree: manifest.tree, dataset: split.dataset, split: split.split,
@@ -70,26 +71,6 @@ package final class Trainer {
         guard !Files.exists(Checkpoint.path(folder)) else {
             throw LogitError(
                 .usage, "defender \(name) exists already; choose another name, or go on with it by --resume")
-        }
-    }
-
-    /// The rows of the mix are of the network and images that the descriptor will name.
-    private static func check(
-        _ manifest: SnapshotManifest, _ split: SplitDescriptor, _ network: NetworkDescriptor, _ sampler: Sampler
-    ) throws(LogitError) {
-        for entry in manifest.shards {
-            let key = entry.key
-            guard key.dataset == split.dataset, key.split == split.split, key.network == network.name,
-                key.variant.isClean || sampler.attacks.contains(key.variant.canonical)
-            else { continue }
-            guard key.networkDigest == network.digest, key.datasetDigest == split.digest,
-                entry.classCount == network.classCount
-            else {
-                throw LogitError(
-                    .stale,
-                    "shard \(entry.path) was made by another module or from other images than \(network.name) and \(split.dataset)/\(split.split) are now; choose another snapshot"
-                )
-            }
         }
     }
 

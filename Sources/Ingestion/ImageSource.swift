@@ -14,20 +14,18 @@ struct ImageSource: Sendable {
     var valueCount: Int { network.channels * network.height * network.width }
 
     init(_ split: SplitDescriptor, _ images: [ListedImage], _ network: NetworkDescriptor) throws(LogitError) {
-        let changed = LogitError(
-            .stale,
-            "\(split.source) no longer holds the images of \(split.dataset)/\(split.split) as they were added (files were added, removed or renamed); put them back, or add the folder as another dataset"
-        )
         // A label file may be gone: what it said is in the list.
         let labelling: ImageSet.Labelling = { (ids) throws(LogitError) in
-            guard ids.elementsEqual(images.lazy.map(\.id)) else { throw changed }
+            guard ids.elementsEqual(images.lazy.map(\.id)) else {
+                throw ImageSource.changed(split, images, now: ids.map { ($0, nil) })
+            }
             return (split.classNames, images.map(\.label))
         }
         do throws(LogitError) {
             set = try ImageSet.open(
                 split.source, classNames: split.classNames, labelling: split.labels == nil ? nil : labelling)
         } catch {
-            if error == changed { throw error }
+            if error.code == .stale { throw error }
             throw LogitError(
                 error.code,
                 "the images of \(split.dataset)/\(split.split) cannot be read again: \(error.message)",
@@ -35,11 +33,26 @@ struct ImageSource: Sendable {
         }
         guard set.entries.count == images.count,
             zip(set.entries, images).allSatisfy({ $0.id == $1.id && $0.label == $1.label })
-        else { throw changed }
+        else { throw ImageSource.changed(split, images, now: set.entries.map { ($0.id, $0.label) }) }
         framing = try Framing(resize: network.resize, crop: network.crop)
         listed = images
         self.split = split
         self.network = network
+    }
+
+    /// - Parameter now: ids in order, with labels where the source itself says them.
+    private static func changed(
+        _ split: SplitDescriptor, _ images: [ListedImage], now: [(id: String, label: Int32?)]
+    ) -> LogitError {
+        let listed = now.enumerated().map { ordinal, image in
+            let old = images.indices.contains(ordinal) ? images[ordinal] : nil
+            return ListedImage(id: image.id, label: image.label ?? old?.label ?? 0, digest: old?.digest ?? "")
+        }
+        let difference = Corpus.firstDifference(images, listed) ?? "files were added, removed or renamed"
+        return LogitError(
+            .stale,
+            "\(split.source) no longer holds the images of \(split.dataset)/\(split.split) as they were added (\(difference)); put them back, or add the folder as another dataset"
+        )
     }
 
     /// Decodes some images into one block of planar floats in [0,1].
@@ -47,10 +60,11 @@ struct ImageSource: Sendable {
         var values = [Float](repeating: 0, count: ordinals.count * valueCount)
         for (place, ordinal) in ordinals.enumerated() {
             let bytes = try set.bytes(ordinal)
-            guard Digest.hex(bytes) == listed[ordinal].digest else {
+            let digest = Digest.hex(bytes)
+            guard digest == listed[ordinal].digest else {
                 throw LogitError(
                     .stale,
-                    "image \(listed[ordinal].id) of \(split.dataset)/\(split.split) has changed since it was added (its digest differs); put the old file back, or add the images as another dataset"
+                    "image \(listed[ordinal].id) of \(split.dataset)/\(split.split) has changed since it was added (SHA-256 \(digest.prefix(12)), was \(listed[ordinal].digest.prefix(12))); put the old file back, or add the images as another dataset"
                 )
             }
             let image = try framed(try set.decode(bytes, of: ordinal), listed[ordinal].id)

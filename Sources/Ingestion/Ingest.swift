@@ -20,6 +20,7 @@ package enum Ingest {
     ) throws(LogitError) -> IngestReport {
         try request.check()
         try TorchScriptClassifier.check(request.device)
+        try corpus.refuseChangedFile(of: request.network)
         let begun = now()
         var report = IngestReport()
         report.adoptedShards = try corpus.adoptStrayShards()
@@ -102,7 +103,7 @@ package enum Ingest {
                 }) {
                     throw LogitError(
                         .stale,
-                        "\(work.variant) is stored with the parameters \(other.key.variant.parametersJSON), where it now means \(work.variant.parametersJSON); use the program that made those rows, or another corpus"
+                        "\(work.variant) is stored with other parameters than it has now (\(work.variant.difference(from: other.key.variant))); use the program that made those rows, or another corpus"
                     )
                 }
                 let clash = units.first {

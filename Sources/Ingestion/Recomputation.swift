@@ -70,16 +70,20 @@ final class Recomputer {
         }
         guard choice.variant == key.variant else {
             throw stale(
-                "the attack \(name) with the parameters \(key.variant.parametersJSON), where it now means \(choice.variant.parametersJSON)"
+                "the attack \(name) with other parameters than it has now (\(choice.variant.difference(from: key.variant)))"
             )
         }
         let split = try corpus.split(dataset: key.dataset, split: key.split)
         let network = try corpus.network(key.network)
         guard split.digest == key.datasetDigest else {
-            throw stale("another image list of \(key.dataset)/\(key.split)")
+            throw stale(
+                "another image list of \(key.dataset)/\(key.split) (digest \(key.datasetDigest.prefix(12)), now \(split.digest.prefix(12)))"
+            )
         }
         guard network.digest == key.networkDigest, network.preprocessing == key.preprocessing else {
-            throw stale("another module or preprocessing of network \(key.network)")
+            throw stale(
+                "another module or preprocessing of network \(key.network) (\(key.networkDigest.prefix(12)), \(key.preprocessing); now \(network.digest.prefix(12)), \(network.preprocessing))"
+            )
         }
         return BlockComputation(
             work: Work(choice: try opening(choice, network), view: key.view, seed: key.seed),

@@ -84,6 +84,11 @@ package enum AttackRegistry {
             attacker: through.map { PendingThrough(reference: $0, attacker: attacker) } ?? attacker)
     }
 
+    /// What canonical names mean to this program; one that it does not have is left out.
+    package static func variants(_ names: [String]) -> [Variant] {
+        names.compactMap { name in (try? choice(name))?.variant }
+    }
+
     package static func definition(_ name: String) throws(LogitError) -> AttackDefinition {
         guard let definition = all.first(where: { $0.name == name }) else {
             let names = ["clean"] + all.map(\.name)

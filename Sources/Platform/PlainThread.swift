@@ -1,4 +1,5 @@
 import Glibc
+import Synchronization
 
 /// A joinable pthread. Work that blocks in C (LibTorch, HDF5) or must survive a fork in a host process uses these, not
 /// tasks: Swift's cooperative pool has one thread a core and hangs in a forked child.
@@ -42,6 +43,17 @@ public func inParallel(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) 
     let others = (0..<max(0, count - 1)).map { index in PlainThread { body(index) } }
     if count > 0 { body(count - 1) }
     others.forEach { $0.join() }
+}
+
+/// `body(0) … body(count − 1)` in this order, computed by a thread a core, each a run of them.
+public func mapInParallel<Value: Sendable>(_ count: Int, _ body: @escaping @Sendable (Int) -> Value) -> [Value] {
+    let threads = max(1, min(usableCoreCount(), count))
+    let parts = Mutex([[Value]](repeating: [], count: threads))
+    inParallel(threads) { thread in
+        let part = (thread * count / threads..<(thread + 1) * count / threads).map(body)
+        parts.withLock { $0[thread] = part }
+    }
+    return parts.withLock { Array($0.joined()) }
 }
 
 /// Cores this process may run on.

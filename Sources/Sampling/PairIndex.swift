@@ -171,7 +171,9 @@ struct PairIndex: Sendable {
         else {
             throw LogitError(
                 .usage,
-                "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(key.dataset)/\(key.split); choose that split, or another selection"
+                selection.dataset == key.dataset && selection.split == key.split
+                    ? "selection \(selection.name) is of other images of \(key.dataset)/\(key.split) than these rows (list digest \(selection.datasetDigest.prefix(12)), not \(key.datasetDigest.prefix(12))); make another selection"
+                    : "selection \(selection.name) is of \(selection.dataset)/\(selection.split), not of \(key.dataset)/\(key.split); choose that split, or another selection"
             )
         }
     }

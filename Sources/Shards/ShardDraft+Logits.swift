@@ -1,5 +1,6 @@
 import CHDF5
 import Logits
+import Platform
 
 extension ShardDraft {
     func writeLogits(_ file: hid_t, _ image: ShardImage) throws(LogitError) {
@@ -39,15 +40,18 @@ extension ShardDraft {
     private func writeChunks(of bytes: UnsafeRawBufferPointer, to dataset: hid_t) -> Bool {
         let valueBytes = encoding.precision.valueBytes
         let chunkBytes = chunkRows * table.classCount * valueBytes
-        for (chunk, start) in stride(from: 0, to: bytes.count, by: chunkBytes).enumerated() {
+        // The caller's memory outlives the threads, which only read it.
+        nonisolated(unsafe) let bytes = bytes
+        let encoded = mapInParallel((bytes.count + chunkBytes - 1) / chunkBytes) { chunk in
+            let start = chunk * chunkBytes
             let part = UnsafeRawBufferPointer(rebasing: bytes[start..<min(start + chunkBytes, bytes.count)])
+            if part.count == chunkBytes { return ZstdChunks.encode(part, valueBytes: valueBytes) }
             // The last chunk is whole too, its rows beyond the table zero.
-            let stored =
-                part.count == chunkBytes
-                ? ZstdChunks.encode(part, valueBytes: valueBytes)
-                : (Array(part) + [UInt8](repeating: 0, count: chunkBytes - part.count)).withUnsafeBytes {
-                    ZstdChunks.encode($0, valueBytes: valueBytes)
-                }
+            return (Array(part) + [UInt8](repeating: 0, count: chunkBytes - part.count)).withUnsafeBytes {
+                ZstdChunks.encode($0, valueBytes: valueBytes)
+            }
+        }
+        for (chunk, stored) in encoded.enumerated() {
             let place = [hsize_t(chunk * chunkRows), 0]
             guard H5Dwrite_chunk(dataset, lc_default(), 0, place, stored.count, stored) >= 0 else { return false }
         }

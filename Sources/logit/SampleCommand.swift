@@ -72,9 +72,12 @@ struct Sample: ParsableCommand {
         (options.failedTwins, options.invalidTwins) = (mix.failed, mix.invalid)
         (options.threadCount, options.rank, options.worldSize) = (threads, rank, world)
         let manifest = try opened.snapshot(mix.at)
+        let network = try opened.network(mix.network)
+        let attacks = try mix.attacks(in: opened)
+        try opened.refuseStale(manifest, split, network, AttackRegistry.variants(attacks))
         let sampler = try Sampler(
             corpusRoot: opened.root, manifest: manifest, dataset: split.dataset, split: split.split,
-            network: try opened.network(mix.network).name, attacks: try mix.attacks(in: opened),
+            network: network.name, attacks: attacks,
             selection: try mix.selection.map { try opened.selection($0) }, options: options)
         var result = Result()
         (result.images, result.unpaired, result.skipped) = (

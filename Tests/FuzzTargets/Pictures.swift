@@ -45,6 +45,7 @@ extension FuzzTarget {
     /// Archives of two class folders in the forms that `tar` writes, made with what every Debian has.
     private static func archives() throws -> [[UInt8]] {
         let folder = TemporaryFolder()
+        defer { withExtendedLifetime(folder) {} }
         let long = String(repeating: "long", count: 40)
         for name in ["a/x.png", "b/y.png", "b/\(long).png"] {
             let path = folder.file("in/\(name)")

@@ -150,7 +150,7 @@ func staleAttack() throws {
             parametersJSON: key.variant.parametersJSON.replacingOccurrences(of: "\"steps\":10", with: "\"steps\":9"))
     }
     let error = #expect(throws: LogitError.self) { try replay(other, "shapes/test/0/residual/pgd/0") }
-    #expect(error?.code == .stale && error?.message.contains("\"steps\":9") == true)
+    #expect(error?.code == .stale && error?.message.contains("steps was 9, is 10") == true)
 }
 
 @Test("recomputed rows are random, distinct, the same for the same seed, and as stored")

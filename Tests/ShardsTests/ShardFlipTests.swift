@@ -64,8 +64,8 @@ struct ShardFlipTests {
                         isWhole = isWhole && read.image[0] == table.image[row] && read.label[0] == table.label[row]
                         isWhole = isWhole && read.attack?.status[0] == table.attack?.status[row]
                         guard let images, reader.imageFormat != nil else { continue }
-                        let kept = try reader.images(row..<row + 1)
-                        isWhole = isWhole && kept.bytes == Array(images.image(row))
+                        let kept = try reader.images(row..<row + 1).bytes
+                        isWhole = isWhole && kept == Array(images.image(row))
                     } catch { failure = failure ?? error }
                 }
                 #expect(isWhole, "\(what()): other data came out")

@@ -7,8 +7,10 @@ import shutil
 
 import corpus_state
 
-# What a commit that was cut short leaves, and the next writer takes up.
-STRAY = "is not in the catalogue; the next"
+# What verify says of a file that was written, or removed, when the command died before its transaction. Each is whole, as
+# the states here show; the next command that writes puts the catalogue right.
+STRAY = ("is not in the catalogue; the next|the catalogue's .* (is missing|has no file,) or differs"
+         "|the catalogue's images of .* from ordinal 0 on")
 
 
 class Baseline:
@@ -60,6 +62,10 @@ class Baseline:
         known = self.final.units.items() | (self.before.units.items() if self.before else set())
         if state.units.items() - known:
             raise Violation(f"wrong rows are visible: {corpus_state.names(state.units.items() - known)}")
+        for kind, after in self.final.records.items():
+            before = self.before.records[kind] if self.before else set()
+            if not before & after <= state.records[kind] <= before | after:
+                raise Violation(f"{kind}s lost or wrong: {sorted(state.records[kind] ^ after)[:3]}")
         self.expect_sound(folder, f"{STRAY}|{self.scenario.problems}|{self.scenario.last_problems}")
 
     def state_or_missing(self, folder):
