@@ -18,7 +18,8 @@ private let allowed: [String: Set<String>] = [
 
 /// Foundation stays out of what other programs will load.
 private let system: [String: Set<String>] = [
-    "Logits": [], "Platform": ["Glibc", "Synchronization"], "Torch": ["Glibc"], "Images": [], "Analysis": ["Glibc"], "Sampling": [],
+    "Logits": [], "Platform": ["Glibc", "Synchronization"], "Torch": ["Glibc"], "Images": [], "Analysis": ["Glibc"],
+    "Sampling": [],
     "Shards": ["Glibc", "FoundationEssentials", "Synchronization"], "Networks": ["Glibc", "FoundationEssentials"],
 ]
 
