@@ -26,7 +26,8 @@ extension Catalog {
         }
         let found = try schema(db)
         let foreign = found.subtracting(own)
-        guard own.isSubset(of: found), foreign.allSatisfy({ $0[0] == "table" && $0[3].hasPrefix("CREATE TABLE") }) else {
+        guard own.isSubset(of: found), foreign.allSatisfy({ $0[0] == "table" && $0[3].hasPrefix("CREATE TABLE") })
+        else {
             throw LogitError(
                 .corrupt,
                 "\(path) has other tables or views than a catalogue of LogitCorpus; run logit repair, which makes it anew from the files"
