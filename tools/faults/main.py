@@ -2,7 +2,7 @@
 
     main.py --logit PROGRAM [--faults N] [--losses N] [--seed N] [--jobs N] [--only NAME,…] [--folder F]
 
-docs/crash-safety.md says what must hold.
+docs/crash-safety.md says what must hold. Stopped by Ctrl-C, it prints what it has.
 """
 
 import argparse
@@ -10,8 +10,10 @@ import collections
 import concurrent.futures
 import os
 import shutil
+import signal
 import sys
 import tempfile
+import threading
 import time
 import traceback
 
@@ -118,7 +120,13 @@ def run(workshop, scenarios, options, pool, results):
 
 
 def perform(tasks, pool, results):
+    stopped = threading.Event()
+    for number in signal.SIGINT, signal.SIGTERM:
+        signal.signal(number, lambda *_: stopped.set())
+
     def one(number, task):
+        if stopped.is_set():
+            return task, None, None
         scenario, what, counter, column, body, arguments = task
         try:
             return task, body(*arguments, f"{number}"), None
@@ -135,7 +143,7 @@ def perform(tasks, pool, results):
         if violation:
             results.violations.append(violation)
             print(violation, file=sys.stderr)
-        if done % 50 == 0:
+        if done % 50 == 0 and not stopped.is_set():
             print(f"{done} of {len(tasks)}", file=sys.stderr)
 
 

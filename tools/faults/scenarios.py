@@ -231,7 +231,7 @@ def all_scenarios():
         Scenario("dataset add", ADD, Workshop.empty, refusal="already has a split"),
         Scenario("network add", ["network", "add", "CORPUS", "residual", "--module", NETWORK], Workshop.with_images,
                  refusal="is in the corpus already, with the same", weight=0.3),
-        Scenario("ingest", INGEST, Workshop.half, weight=3),
+        Scenario("ingest", INGEST, Workshop.half, weight=2),
         Scenario("adopt", INGEST, Workshop.with_stray),
         Scenario("two units", UNITS, Workshop.two_units, weight=0.3),
         Scenario("snapshot", ["snapshot", "create", "CORPUS"], Workshop.without_snapshot),
