@@ -12,8 +12,16 @@ struct SampleCorpusTests {
     private let folder = TemporaryFolder()
 
     /// SHA-256 of each unit's logits as little-endian float32, from Python: hashlib over h5py's `f["logits"][:].astype("<f4")`.
-    private static let logits: [String: String] = [:]
-    private static let tree = ""
+    private static let logits: [String: String] = [
+        "clean 0": "dab126e6e6880eb8e2561d38fd5f16ed3013d5ae4869239f296816d8c93289b5",
+        "cw:steps=20 0": "63b55c4e34d7ddbee3d42f02dc942c908cc1418a901141dc0c8e3b06d5776256",
+        "fgsm 0": "d9d6526b80c865aaf14a935828f51a8250600bc7fd7756cf931e428469d29905",
+        "mim:steps=3 0": "17aa2801a11996858a06758835154287e590c7ba4b7f32a5e64f41159a4949ec",
+        "pgd 0": "3f3911ff854841745b124f338f887abbd7db443d353cfe8700aa35cd25d466d5",
+        "pgd:epsilon=8/255 0": "28efba512a5d314d66b630a2a598d4b0418d8d5e7320e9af5db48fc96f132aaf",
+        "pgd:epsilon=8/255 1": "5a8f5c8becffa063cb75e35bd18c367550c432e3a14f61d1cb3ba6f32ab8364e",
+    ]
+    private static let tree = "89c6eca50c4212917ed0324efb816be56fa7dedacc60a6312b3c7c5c65ee966e"
 
     private func unpacked() throws -> String {
         let ran = try run(
