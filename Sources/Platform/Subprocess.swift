@@ -27,9 +27,17 @@ public enum Subprocess {
         posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0)
         var words: [UnsafeMutablePointer<CChar>?] = arguments.map { strdup($0) } + [nil]
         var child = pid_t()
-        let started = posix_spawnp(&child, program, &actions, nil, &words, environ)
+        // Some threads block signals (Dispatch's do), and a child would inherit that.
+        var attributes = posix_spawnattr_t()
+        var blocked = sigset_t()
+        sigemptyset(&blocked)
+        posix_spawnattr_init(&attributes)
+        posix_spawnattr_setsigmask(&attributes, &blocked)
+        posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETSIGMASK))
+        let started = posix_spawnp(&child, program, &actions, &attributes, &words, environ)
         words.forEach { free($0) }
         posix_spawn_file_actions_destroy(&actions)
+        posix_spawnattr_destroy(&attributes)
         close(stdin.read)
         close(stderr.write)
         defer { close(stderr.read) }

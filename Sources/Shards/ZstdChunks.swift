@@ -63,9 +63,11 @@ enum ZstdChunks {
         }
     }
 
-    /// Undoes `compress`; false where the bytes are no frame of exactly that size.
+    /// Undoes `compress`; false where the bytes are no frame of exactly that size. The one bit of a frame that decoders pass over
+    /// (bit 4 of its fifth byte, the descriptor) must be 0, so that every bit belongs to a check.
     static func decompress(_ stored: UnsafeRawBufferPointer, into bytes: UnsafeMutableRawBufferPointer) -> Bool {
-        ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(bytes.count)
+        stored.count > 4 && stored[4] & 0x10 == 0
+            && ZSTD_getFrameContentSize(stored.baseAddress, stored.count) == UInt64(bytes.count)
             && ZSTD_findFrameCompressedSize(stored.baseAddress, stored.count) == stored.count
             && ZSTD_decompressDCtx(
                 decompression.context(), bytes.baseAddress, bytes.count, stored.baseAddress, stored.count)

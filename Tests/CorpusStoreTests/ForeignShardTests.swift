@@ -49,12 +49,14 @@ struct ForeignShardTests {
         arguments: [
             ("kill -SEGV $$", "makes HDF5 crash"), ("kill -KILL $$", "makes HDF5 crash"),
             ("exit 3", "makes HDF5 crash"),
-            ("kill -ALRM $$", "busy without end"), ("echo nonsense >&2", "makes HDF5 crash"),
+            ("kill -ALRM $$", "keeps HDF5 busy without end"), ("echo nonsense >&2", "makes HDF5 crash"),
         ])
     func deaths(script: String, words: String) throws {
         let path = try shard()
         let error = #expect(throws: LogitError.self) { try ForeignShard.check(path, by: program(script)) }
-        #expect(error?.code == .corrupt && error?.message.contains("shard \(path) \(words)") == true)
+        #expect(
+            error?.code == .corrupt && error?.message.contains("shard \(path) \(words)") == true,
+            "\(error?.message ?? "")")
     }
 
     @Test("the child has bounds on its memory and time, and says nothing on standard output")

@@ -30,7 +30,8 @@ struct HostileCatalogTests {
             SELECT x AS dataset FROM n
             """,
             "CREATE TRIGGER t AFTER INSERT ON unit_index BEGIN DELETE FROM row_index; END",
-            "CREATE TABLE more (x)", "CREATE VIEW unit AS SELECT 1", "ALTER TABLE unit_index ADD COLUMN more TEXT",
+            "CREATE TRIGGER more AFTER DELETE ON tag_index BEGIN SELECT 1; END", "CREATE VIEW unit AS SELECT 1",
+            "ALTER TABLE unit_index ADD COLUMN more TEXT",
             "CREATE INDEX i ON row_index (mean)", "DROP TABLE tag_index",
             "UPDATE sqlite_schema SET sql = replace(sql, 'TEXT NOT NULL UNIQUE', 'TEXT') WHERE name = 'unit_index'",
         ])

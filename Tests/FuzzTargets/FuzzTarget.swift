@@ -1,3 +1,4 @@
+import Foundation
 import Logits
 import Platform
 
@@ -33,9 +34,10 @@ package struct FuzzTarget: Sendable {
     }
 }
 
-/// Hands bytes to what reads a file: one file a process and name, in memory.
+/// Hands bytes to what reads a file: a file of its own, in memory, whose name ends so.
 func withFile<Value>(_ bytes: [UInt8], _ name: String, _ body: (String) throws -> Value) throws -> Value {
-    let path = "\(Scratch.folder.path)/\(name)"
+    let path = "\(Scratch.folder.path)/\(UUID().uuidString)-\(name)"
+    defer { unlink(path) }
     try Files.write(bytes, to: path, sync: false)
     return try body(path)
 }

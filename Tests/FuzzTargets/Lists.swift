@@ -12,7 +12,7 @@ extension FuzzTarget {
             "labels",
             seeds: {
                 [
-                    "a/x.png\tcat\na/y\tdog\nb/z.jpeg cat\nb/ü.png\tcat\n", "0\n1\n1\n0\n",
+                    "a/x.png\tcat\na/y.png\tdog\nb/z.jpeg\tcat\nb/ü.png\tcat\n", "0\n1\n1\n0\n",
                     "name,label\na/x.png,0\na/y,1\n\"b/z.jpeg\",1\nb/ü,0\n", "a/x 0\r\na/y 1\r\nb/z 1\r\nb/ü 2\r\n",
                     "ImageId,PredictionString\na/x,n01 1 2 3\n",
                 ].map { Array($0.utf8) }

@@ -16,9 +16,13 @@ struct HostileImagesTests {
     func scans() throws {
         let whole = try picture("progressive.jpg")
         let image = try RGBImage.decode(whole, name: "p")
-        // The last scan, again and again: from its marker to the end of the image.
-        let last = try #require(whole.indices.dropLast().last { whole[$0] == 0xFF && whole[$0 + 1] == 0xDA })
-        let scan = whole[last..<whole.count - 2]
+        // The first scan and its tables, again and again: up to the marker after its codes.
+        func place(_ from: Int, _ isMarker: (UInt8) -> Bool) throws -> Int {
+            try #require((from..<whole.count - 1).first { whole[$0] == 0xFF && isMarker(whole[$0 + 1]) })
+        }
+        let tables = try place(0) { $0 == 0xC4 }
+        let codes = try place(tables) { $0 == 0xDA } + 2
+        let scan = whole[tables..<(try place(codes) { $0 != 0 && !(0xD0...0xD7).contains($0) })]
         func repeated(_ times: Int) -> [UInt8] {
             Array(whole.dropLast(2)) + (0..<times).flatMap { _ in scan } + [0xFF, 0xD9]
         }
