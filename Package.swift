@@ -124,7 +124,7 @@ let package = Package(
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
-        tests("Command", ["logit", "TestSupport"]),
+        tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),
         tests("Tidy", ["TestSupport"]),
     ],
     cxxLanguageStandard: .cxx17
