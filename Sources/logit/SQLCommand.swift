@@ -37,12 +37,13 @@ struct SQL: ParsableCommand {
             Interrupt.isAsked || deadline.map { Date() > $0 } ?? false
         }
         var printer = SQLPrinter(format)
-        do {
+        do throws(LogitError) {
             let columns = try query.run(self.query) { (columns, values) throws(LogitError) in
                 try printer.add(columns, values)
             }
             try printer.finish(columns)
-        } catch let error as LogitError where error.code == .cancelled {
+        } catch {
+            guard error.code == .cancelled else { throw error }
             throw LogitError(
                 .cancelled,
                 Interrupt.isAsked

@@ -4,6 +4,7 @@ import CorpusStore
 import LogitSQL
 import Logits
 import Networks
+import Shards
 
 /// Which per-row statistic of which rows: shared by `histogram` and `bhattacharyya`.
 struct StatisticOptions: ParsableArguments {
@@ -95,7 +96,7 @@ struct StatisticOptions: ParsableArguments {
             let canonical = choice.variant.canonical
             var values =
                 if let expression = StatisticOptions.ofLogits[statistic] {
-                    try ofLogits(expression, corpus, split, network.name, canonical, snapshot)
+                    try computed(expression, corpus, split, network.name, canonical, snapshot)
                 } else {
                     try corpus.statistic(
                         statistic, split: split, network: network.name, attack: canonical, view: view,
@@ -118,7 +119,7 @@ struct StatisticOptions: ParsableArguments {
             dataset: split.dataset, split: split.split, network: network.name, statistic: statistic, variants: found)
     }
 
-    private func ofLogits(
+    private func computed(
         _ expression: String, _ corpus: Corpus, _ split: SplitDescriptor, _ network: String, _ attack: String,
         _ snapshot: SnapshotManifest?
     ) throws -> [Int64: Double] {
