@@ -16,7 +16,10 @@ struct Catalog: Sendable {
 
     /// The texts of schema/catalog/catalog-vN.sql: each makes version N of the one before. A new catalogue goes through all.
     static var steps: [String] {
-        [PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql, PackageResources.catalog_v3_sql].map {
+        [
+            PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql, PackageResources.catalog_v3_sql,
+            PackageResources.catalog_v5_sql,
+        ].map {
             String(decoding: $0, as: UTF8.self)
         }
     }
