@@ -68,7 +68,7 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: [1, 2, 3, 5].map { .embedInCode("Resources/catalog-v\($0).sql") },
+            resources: (1...5).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
@@ -118,7 +118,9 @@ let package = Package(
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"], data: ["make_roc.py", "roc.json"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
-        tests("CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb]),
+        tests(
+            "CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb],
+            data: ["views.py"]),
         tests(
             "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
             data: ["make_networks.py", "Networks"]),
