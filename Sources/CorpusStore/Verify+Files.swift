@@ -3,7 +3,7 @@ import Platform
 import Shards
 
 extension Verify {
-    /// Image lists, modules, weights, selections and evaluations against their digests.
+    /// Image lists, modules, weights, selections, evaluations and analyses against their digests.
     static func descriptorProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
         var problems: [String] = []
         func noting(_ body: () throws(LogitError) -> Void) {
@@ -21,7 +21,7 @@ extension Verify {
                 guard Digest.hex(try Files.read(weights)) == record.weightsDigest else {
                     throw LogitError(
                         .corrupt,
-                        "the weights of defender \(name), \(weights), have changed; put back a copy or train again")
+                        "the weights of defender \(name), \(weights), are not those it was saved with; put back a copy, or train it on with --resume")
                 }
             }
         }
@@ -39,6 +39,9 @@ extension Verify {
                     )
                 }
             }
+        }
+        for id in try corpus.analysisIDs() {
+            noting { () throws(LogitError) in _ = try corpus.analysis(id, as: AnalysisRecord.self) }
         }
         return problems
     }

@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import CorpusStore
+import Defence
 import Logits
 import Report
 
@@ -83,11 +84,24 @@ struct HistogramCommand: ParsableCommand {
 struct BhattacharyyaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bhattacharyya",
-        abstract: "Bhattacharyya coefficient between the histograms of two variants over the same edges.",
-        discussion: "Example: logit bhattacharyya corpus --network resnet20 --attack clean,pgd --statistic mean")
+        abstract:
+            "Bhattacharyya coefficients between histograms of variants, or between supporting classes of defences.",
+        discussion: """
+            Histograms are over the same edges. With --supporting the counts of the supporting classes are compared (logit support
+            stores them), each attack's by its own defender, and beside them stands what each defender recovers of the other
+            attacks (logit evaluate stores it), with the rank correlation of the two over the pairs.
+            Example: logit bhattacharyya corpus --network resnet20 --attack clean,pgd --statistic mean
+            Example: logit bhattacharyya corpus --supporting --network resnet20
+            """)
 
     @Argument(help: "The corpus folder.") var corpus: String
     @OptionGroup var options: StatisticOptions
+    @Flag(help: "Compare supporting classes, of all attacks that have been analysed or those of --attack.")
+    var supporting = false
+    @Option(help: "With --supporting: attacks of one network, or networks under one attack.")
+    var across = SupportMatrix.Axis.attacks
+    @Flag(help: "With --supporting: only the union of two defences' most frequent classes, renormalised.") var union =
+        false
     @OptionGroup var output: OutputOptions
 
     private struct Pair: Encodable {
@@ -109,6 +123,11 @@ struct BhattacharyyaCommand: ParsableCommand {
     }
 
     func run() throws {
+        if supporting {
+            let opened = try Corpus(at: corpus, .reading)
+            let matrix = try SupportMatrix.read(opened, options, across: across, union: union)
+            return output.print(matrix, text: matrix.text)
+        }
         let series = try options.read(try Corpus(at: corpus, .reading))
         let histograms = series.histograms(bins: options.bins)
         guard histograms.count >= 2 else {

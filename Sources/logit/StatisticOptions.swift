@@ -9,7 +9,7 @@ import Shards
 /// Which per-row statistic of which rows: shared by `histogram` and `bhattacharyya`.
 struct StatisticOptions: ParsableArguments {
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "Variants, separated by commas, or a .yaml file.") var attack = "clean,pgd"
+    @Option(help: "Variants, separated by commas, or a .yaml file; clean,pgd where left out.") var attack: String?
     @Option(
         help: """
             From the catalogue: mean, minimum, maximum, l2, label_margin, label_rank, iterations, perturbation_l2 or \
@@ -92,7 +92,7 @@ struct StatisticOptions: ParsableArguments {
         if let chosen { try corpus.check(chosen, split) }
         let snapshot = try at.map { try corpus.snapshot($0) }
         var found: [(name: String, byImage: [Int64: Double])] = []
-        for choice in try AttackList.choices(attack, in: corpus) {
+        for choice in try AttackList.choices(attack ?? "clean,pgd", in: corpus) {
             let canonical = choice.variant.canonical
             var values =
                 if let expression = StatisticOptions.ofLogits[statistic] {

@@ -8,7 +8,8 @@ import plots
 
 HIDDEN = (
     "dataset_index split_index image_index class_index network_index attack_index unit_index row_index snapshot_index "
-    "snapshot_unit tag_index selection_index defender_index evaluation_index unit_summary unit_statistic unit_mean"
+    "snapshot_unit tag_index selection_index defender_index evaluation_index unit_summary unit_statistic unit_mean "
+    "analysis_index support_index figure_index"
 ).split()
 
 VIEWS = {
@@ -30,7 +31,8 @@ VIEWS = {
     "datasets": "Image sets and their splits.", "images": "The images, with their classes.",
     "classes": "The names of the classes.", "networks": "The networks, known by the digests of their modules.",
     "attacks": "The attacks and their parameters.", "defenders": "The defenders and their options.",
-    "evaluations": "Evaluations, as recorded.",
+    "evaluations": "Evaluations, as recorded.", "analyses": "Analyses of defenders.",
+    "supporting_classes": "The classes that a defence rests on.", "analysis_figures": "The figures of the other analyses.",
 }
 
 # name: (title, what it says, query). Named parameters become fields to fill in.
@@ -111,6 +113,12 @@ ORDER BY dataset, split, attack <> 'clean', attack""",
         """SELECT network, attack, defender, trained_attacks, split, selection, rows, 100 * undefended_accuracy AS percent_before,
     100 * corrected_accuracy AS percent_corrected, own
 FROM transfer ORDER BY network, attack <> 'clean', attack, percent_corrected DESC""",
+    ),
+    "which_classes_support": (
+        "Which classes does a defence rest on?",
+        "Of each analysis of logit support: the classes that are most often among the largest S of an image.",
+        """SELECT network, attack, defender, rank, class, name, count, images, 100.0 * count / images AS percent_of_images, support
+FROM supporting_classes WHERE rank <= 10 ORDER BY network, attack, defender, analysis, rank""",
     ),
     "where_do_rows_come_from": (
         "Where do the rows come from?",
