@@ -98,7 +98,7 @@ struct BrowseTests {
         #expect(bound.status == 0)
         try expectRefusal(["\(folder.path)/corpus"], "version", "logit repair")
         try browsing(path) { address in
-            let port = try #require(address.split(separator: ":").last?.filter(\.isNumber))
+            let port = address.split(separator: ":").last?.filter { "0"..."9" ~= $0 } ?? ""
             try expectRefusal([path, "--port", port], port, "in use")
         }
         try Data("nothing".utf8).write(to: URL(fileURLWithPath: "\(path)/catalog.sqlite"))
