@@ -25,13 +25,17 @@ package final class ReadOnlyQuery {
 
     /// - Parameters:
     ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
+    ///   - loading: the entry point of an extension (`SQLExtension.entryPoint`) that the connection has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
-    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
-        throws(LogitError)
-    {
+    package init(
+        _ corpus: Corpus, at snapshot: SnapshotManifest?, loading entryPoint: (@convention(c) () -> Void)? = nil,
+        shouldStop: @escaping @Sendable () -> Bool
+    ) throws(LogitError) {
         try corpus.refuseChangedDescriptors()
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
+        sqlite3_auto_extension(entryPoint)
+        defer { sqlite3_cancel_auto_extension(entryPoint) }
         (handle, access) = try Catalog.translating("open", path) { [path] in
             try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
         }
@@ -161,6 +165,8 @@ package final class ReadOnlyQuery {
         switch action {
         case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
         case SQLITE_FUNCTION: return SQLITE_OK
+        // SQLite asks this when it connects to a table of an extension; an UPDATE from outside it refuses by itself.
+        case SQLITE_UPDATE: return first.map { String(cString: $0) } == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
         case SQLITE_PRAGMA:
             let readable = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "user_version"]
             return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY

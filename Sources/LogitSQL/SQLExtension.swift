@@ -1,0 +1,36 @@
+import CLogitSQL
+import Logits
+
+/// The extension of SQLite: `liblogitsql.so` for any host, or linked into a program of ours.
+package enum SQLExtension {
+    /// What `sqlite3_auto_extension` takes: connections that are opened from then on have the functions and tables.
+    package static var entryPoint: @convention(c) () -> Void {
+        unsafeBitCast(
+            sqlite3_logitsql_init
+                as @convention(c) (
+                    OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
+                    UnsafePointer<sqlite3_api_routines>?
+                ) -> Int32, to: (@convention(c) () -> Void).self)
+    }
+}
+
+/// Adds functions and tables to a connection.
+@_cdecl("logitsql_register")
+public func logitsqlRegister(_ db: OpaquePointer?) -> Int32 {
+    guard let db else { return SQLITE_MISUSE }
+    let session = Session(db)
+    // The tables' modules keep the session for as long as the connection is open.
+    let tables = ListTables.all(session) + CorpusTables.all(session)
+    for table in tables {
+        let status = table.register(db)
+        guard status == SQLITE_OK else { return status }
+    }
+    let functions =
+        ScalarFunctions.all() + HistogramFunctions.all() + VectorAggregates.all() + ScoreAggregates.all()
+        + [SnapshotChoice.definition(session)]
+    for function in functions {
+        let status = function.register(db, session.shared)
+        guard status == SQLITE_OK else { return status }
+    }
+    return LogitsTable(session).register(db)
+}
