@@ -1,7 +1,6 @@
 import CShardKernels
 import Glibc
 import Logits
-import Platform
 
 /// What a thread needs to read rows: room for a chunk and for a row, and which chunk lies there undone.
 package final class RowScratch {
@@ -52,39 +51,14 @@ extension ShardReader {
         if precision == .float16 { ShardReader.widen(UnsafeRawBufferPointer(bytes), into: output) }
     }
 
-    /// The file that holds this shard's logits as they are handed out, row by row, and where in it they begin; nil where they are
-    /// compressed or halves. Rows of it must be checked before they are used.
-    package var mappedLogits: (file: MappedFile, first: UnsafeRawPointer)? {
-        guard case .contiguous(let file, let offset) = logits, precision != .float16 else { return nil }
-        return (file, file.bytes.baseAddress! + offset)
+    /// The first row of logits that lie in the file as they are handed out; nil where they do not, or where each use is checked.
+    var plainLogits: UnsafeRawPointer? {
+        verifyEvery ? nil : mappedLogits?.first
     }
 
-    /// Checks rows where they lie, each at its first use.
-    /// - Throws: `corrupt`, naming shard and row, where a row does not match its checksum.
-    package func checkMapped(_ rows: Range<Int>) throws(LogitError) {
-        guard let (_, first) = mappedLogits else { preconditionFailure("the logits are not mapped") }
-        precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount)
-        try check(
-            rows,
-            UnsafeRawBufferPointer(start: first + rows.lowerBound * rowBytes, count: rows.count * rowBytes),
-            always: verifyEvery)
-    }
-
-    /// Copies rows as float32, checked.
-    /// - Parameter output: room for `rows.count × classCount` values.
-    /// - Throws: `corrupt`, naming shard and row, where a row does not match its checksum.
-    package func copyLogits(_ rows: Range<Int>, into output: UnsafeMutableBufferPointer<Float>) throws(LogitError) {
-        precondition(rows.lowerBound >= 0 && rows.upperBound <= rowCount && output.count == rows.count * classCount)
-        try read(rows, into: output, always: verifyEvery)
-    }
-
-    /// Asks the memory for a row that is read soon.
+    /// Asks the memory for the chunk of a row that is read soon.
     func prefetch(row: Int) {
-        switch logits {
-        case .contiguous(let file, let offset):
-            shard_prefetch(file.bytes.baseAddress! + offset + row * rowBytes, rowBytes)
-        case .chunked(let chunks, let chunkRows): chunks.prefetch(row / chunkRows)
-        }
+        if case .chunked(let chunks, let chunkRows) = logits { chunks.prefetch(row / chunkRows) }
     }
 
     /// Copies rows as float32, checked.
