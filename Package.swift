@@ -83,7 +83,7 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: (1...4).map { .embedInCode("Resources/catalog-v\($0).sql") },
+            resources: (1...5).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
