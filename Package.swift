@@ -122,7 +122,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence", "CH5Zstd",
-                "TestSupport",
+                "TestSupport", "LogitSQL", sqlite,
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
@@ -140,7 +140,9 @@ let package = Package(
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
-        tests("LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"]),
+        tests(
+            "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Command", ["logit", "TestSupport"]),
         tests("Tidy", ["TestSupport"]),
     ],

@@ -92,9 +92,16 @@ package struct Bhattacharyya: Sendable, Equatable, Codable {
         let (total1, total2) = (first.reduce(0, +), second.reduce(0, +))
         guard first.count == second.count, total1 > 0, total2 > 0 else { return nil }
         var sum = 0.0
-        for (a, b) in zip(first, second) { sum += (a / total1 * (b / total2)).squareRoot() }
+        var apart = 0.0
+        for (a, b) in zip(first, second) {
+            let (p, q) = (a / total1, b / total2)
+            sum += (p * q).squareRoot()
+            let difference = p.squareRoot() - q.squareRoot()
+            apart += difference * difference
+        }
         coefficient = min(1, sum)
         distance = sum > 0 ? -naturalLogarithm(coefficient) : nil
-        hellinger = max(0, 1 - coefficient).squareRoot()
+        // ½ Σ (√p_k − √q_k)² = 1 − BC, with all its digits where the two are alike.
+        hellinger = min(1, (apart / 2).squareRoot())
     }
 }

@@ -25,7 +25,7 @@ package final class ReadOnlyQuery {
 
     /// - Parameters:
     ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
-    ///   - loading: the entry point of an extension (`SQLExtension.entryPoint`) that the connection has.
+    ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
     package init(
         _ corpus: Corpus, at snapshot: SnapshotManifest?, loading entryPoint: (@convention(c) () -> Void)? = nil,
@@ -41,6 +41,13 @@ package final class ReadOnlyQuery {
         }
         self.shouldStop = shouldStop
         try shadow(snapshot)
+        if entryPoint != nil {
+            // So that snapshots() can be called; where a catalogue of before is shadowed, there is the view alone.
+            _ = execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.snapshots USING snapshots")
+            if let snapshot, !execute("SELECT logits_at('\(snapshot.id)')") {
+                throw LogitError(.io, "cannot show snapshot \(snapshot.id.prefix(12)) (\(reason)); run logit verify")
+            }
+        }
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
         sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
@@ -117,7 +124,6 @@ package final class ReadOnlyQuery {
     }
 
     private func failure(_ status: Int32) -> LogitError {
-        let reason = String(cString: sqlite3_errmsg(handle))
         switch status & 0xFF {
         case SQLITE_AUTH:
             return LogitError(
@@ -146,12 +152,14 @@ package final class ReadOnlyQuery {
             if case .integer(let value) = values[0] { version = Int(value) }
         }
         let sql = Catalog.shadows(ofVersion: version, at: snapshot?.id)
-        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
-            throw LogitError(
-                .io,
-                "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
+        guard execute(sql) else {
+            throw LogitError(.io, "cannot prepare the views of the query: \(reason); run logit verify")
         }
     }
+
+    private func execute(_ sql: String) -> Bool { sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK }
+
+    private var reason: String { String(cString: sqlite3_errmsg(handle)) }
 
     private static func authorise(_ action: Int32, _ first: UnsafePointer<CChar>?) -> Int32 {
         switch action {

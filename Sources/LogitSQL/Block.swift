@@ -9,6 +9,8 @@ import Synchronization
 ///
 /// `@unchecked Sendable`: written by the thread that makes it, and only read once it is handed over.
 final class Block: @unchecked Sendable {
+    /// Whose threads may work on it.
+    let scan: Scan
     let unit: ScanUnit
     let reader: ShardReader
     /// The shard's row at which it begins.
@@ -26,7 +28,10 @@ final class Block: @unchecked Sendable {
     var rowBytes: Int { reader.classCount * 4 }
 
     /// Reads and checks the rows of a range whose ordinals the unit asks for, and computes functions of them.
-    init(_ unit: ScanUnit, _ reader: ShardReader, _ rows: Range<Int>, functions: [RowFunction]) throws(LogitError) {
+    init(
+        _ scan: Scan, _ unit: ScanUnit, _ reader: ShardReader, _ rows: Range<Int>, functions: [RowFunction]
+    ) throws(LogitError) {
+        self.scan = scan
         self.unit = unit
         self.reader = reader
         firstRow = rows.lowerBound

@@ -9,6 +9,8 @@ final class ComputedTable {
     let arguments: [String]
     let required: Int
     let rows: (Session, [OpaquePointer?]) throws(LogitError) -> [[SQLValue]]
+    /// Whether CREATE VIRTUAL TABLE can give it another place.
+    var isCreatable = false
     fileprivate let session: Session
 
     init(
@@ -23,7 +25,9 @@ final class ComputedTable {
         self.rows = rows
     }
 
-    func register(_ db: OpaquePointer) -> Int32 { VirtualTable.register(db, name, module, self) }
+    func register(_ db: OpaquePointer) -> Int32 {
+        VirtualTable.register(db, name, isCreatable ? creatableModule : module, self)
+    }
 
     fileprivate var declaration: String {
         "CREATE TABLE x(" + (columns + arguments.map { "\"\($0)\" HIDDEN" }).joined(separator: ", ") + ")"
@@ -110,6 +114,13 @@ nonisolated(unsafe) private let module: UnsafePointer<sqlite3_module> = {
         return SQLITE_OK
     }
     return UnsafePointer(module)
+}()
+
+nonisolated(unsafe) private let creatableModule: UnsafePointer<sqlite3_module> = {
+    let creatable = UnsafeMutablePointer<sqlite3_module>.allocate(capacity: 1)
+    creatable.initialize(to: module.pointee)
+    creatable.pointee.xCreate = module.pointee.xConnect
+    return UnsafePointer(creatable)
 }()
 
 private func bestIndex(_ table: Table, _ info: UnsafeMutablePointer<sqlite3_index_info>?) -> Int32 {

@@ -47,7 +47,7 @@ enum CorpusTables {
     /// `snapshots()`: the columns of the catalogue's view of this name, and which one is the head.
     private static func snapshots(_ session: Session) -> ComputedTable {
         let columns = ["snapshot", "tree", "parent", "message", "created", "rows", "tags", "head"]
-        return ComputedTable("snapshots", columns: columns, arguments: [], required: 0, session) {
+        let table = ComputedTable("snapshots", columns: columns, arguments: [], required: 0, session) {
             (session, _) throws(LogitError) in
             let head = try Snapshots.head(try session.root())
             let statement = try session.statement(
@@ -63,5 +63,7 @@ enum CorpusTables {
             }
             return rows
         }
+        table.isCreatable = true
+        return table
     }
 }

@@ -76,7 +76,7 @@ struct FunctionCall {
 final class FunctionDefinition {
     enum Body {
         case scalar((FunctionCall) throws(LogitError) -> Void)
-        case aggregate(() -> any Aggregate)
+        case aggregate(() -> Aggregate)
     }
 
     let name: String
@@ -92,7 +92,7 @@ final class FunctionDefinition {
         self.body = .scalar(body)
     }
 
-    init(_ name: String, _ counts: ClosedRange<Int32>, aggregate: @escaping () -> any Aggregate) {
+    init(_ name: String, _ counts: ClosedRange<Int32>, aggregate: @escaping () -> Aggregate) {
         self.name = name
         self.counts = counts
         body = .aggregate(aggregate)
@@ -121,12 +121,12 @@ final class FunctionDefinition {
     }
 }
 
-/// What an aggregate holds while its rows come.
-protocol Aggregate: AnyObject {
+/// What an aggregate holds while its rows come. A class, since a protocol's calls cost more than many an aggregate's work.
+class Aggregate {
     /// Takes one row's arguments.
-    func step(_ call: FunctionCall) throws(LogitError)
+    func step(_ call: FunctionCall) throws(LogitError) {}
     /// Gives the result over the rows so far.
-    func finish(_ call: FunctionCall) throws(LogitError)
+    func finish(_ call: FunctionCall) throws(LogitError) {}
 }
 
 private func definition(_ context: OpaquePointer) -> Unmanaged<FunctionDefinition> {
@@ -145,21 +145,18 @@ private func callScalar(
     }
 }
 
-/// Where SQLite keeps the object of an aggregate for one group of rows.
-private typealias Place = UnsafeMutablePointer<Unmanaged<AnyObject>?>
-
 private func stepAggregate(
     _ context: OpaquePointer?, _ count: Int32, _ values: UnsafeMutablePointer<OpaquePointer?>?
 ) {
     definition(context!)._withUnsafeGuaranteedRef { definition in
         guard case .aggregate(let make) = definition.body,
-            let memory = ls_aggregate(context, Int32(MemoryLayout<Unmanaged<AnyObject>?>.size))
+            let memory = ls_aggregate(context, Int32(MemoryLayout<Unmanaged<Aggregate>?>.size))
         else { return ls_result_error(context, "out of memory") }
-        let place = memory.assumingMemoryBound(to: Unmanaged<AnyObject>?.self)
+        let place = memory.assumingMemoryBound(to: Unmanaged<Aggregate>?.self)
         if place.pointee == nil { place.pointee = Unmanaged.passRetained(make()) }
         let call = FunctionCall(context: context!, values: values, count: Int(count), session: definition.session)
         do throws(LogitError) {
-            try (place.pointee!.takeUnretainedValue() as! any Aggregate).step(call)
+            try place.pointee!.takeUnretainedValue().step(call)
         } catch { definition.fail(context!, error) }
     }
 }
@@ -167,10 +164,10 @@ private func stepAggregate(
 private func endAggregate(_ context: OpaquePointer?) {
     definition(context!)._withUnsafeGuaranteedRef { definition in
         guard let memory = ls_aggregate(context, 0) else { return ls_result_null(context) }
-        let place = memory.assumingMemoryBound(to: Unmanaged<AnyObject>?.self)
+        let place = memory.assumingMemoryBound(to: Unmanaged<Aggregate>?.self)
         guard let object = place.pointee else { return ls_result_null(context) }
         place.pointee = nil
-        let aggregate = object.takeRetainedValue() as! any Aggregate
+        let aggregate = object.takeRetainedValue()
         do throws(LogitError) {
             try aggregate.finish(FunctionCall(context: context!, values: nil, count: 0, session: definition.session))
         } catch { definition.fail(context!, error) }

@@ -83,7 +83,7 @@ private final class CountPairs: Aggregate {
 
     init(_ measure: HistogramFunctions.Measure) { self.measure = measure }
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         first.append(try count(call, 0))
         second.append(try count(call, 1))
     }
@@ -95,7 +95,7 @@ private final class CountPairs: Aggregate {
         return value
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) { measure.give(Bhattacharyya(first, second), call) }
+    override func finish(_ call: FunctionCall) throws(LogitError) { measure.give(Bhattacharyya(first, second), call) }
 }
 
 /// `histogram(x, bins, lo, hi)`: numpy.histogram's counts, as JSON. NULLs are left out.
@@ -103,7 +103,7 @@ private final class HistogramAggregate: Aggregate {
     private static let mostBins = 1_000_000
     private var counter: HistogramCounter?
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         if counter == nil { try prepare(call) }
         guard !call.isNull(0) else { return }
         switch ls_numeric_type(call.values![0]) {
@@ -124,7 +124,7 @@ private final class HistogramAggregate: Aggregate {
         counter = HistogramCounter(edges: Histogram.edges(from: low, to: high, bins: bins))
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) {
+    override func finish(_ call: FunctionCall) throws(LogitError) {
         guard let counter else { return call.null() }
         let counts = counter.counts.map(String.init).joined(separator: ",")
         call.result(json: "{\"edges\":\(JSONValue.text(counter.edges)),\"counts\":[\(counts)]}")

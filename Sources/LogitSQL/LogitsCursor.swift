@@ -73,6 +73,7 @@ final class LogitsCursor {
         var shared = ls_block()
         shared.first = next.first.assumingMemoryBound(to: UInt8.self)
         shared.row_bytes = Int64(next.rowBytes)
+        shared.is_mapped = next.memory == nil ? 1 : 0
         shared.end = shared.first + next.rowCount * next.rowBytes
         shared.owner = UnsafeRawPointer(Unmanaged.passUnretained(next).toOpaque())
         own.pointee.block = shared
@@ -123,10 +124,10 @@ final class LogitsCursor {
             return ls_result_value(context, statement.value(Int(column.rawValue)))
         }
         guard let block else { return ls_result_null(context) }
+        if column == .z { return giveLogits(of: block, context) }
         let columns = block.reader.columns
         let row = block.firstRow + Int(own.pointee.row)
         switch column {
-        case .z: giveLogits(of: block, context)
         case .dataset: constant(block.unit.dataset, context)
         case .split: constant(block.unit.split, context)
         case .network: constant(block.unit.network, context)
@@ -145,7 +146,7 @@ final class LogitsCursor {
             } else {
                 ls_result_null(context)
             }
-        case .snapshot: ls_result_null(context)
+        case .z, .snapshot: ls_result_null(context)
         }
     }
 
@@ -154,11 +155,9 @@ final class LogitsCursor {
     }
 
     private func giveLogits(of block: Block, _ context: OpaquePointer) {
-        let vector = ls_row(own)
-        guard let memory = block.memory else { return ls_result_bytes(context, vector, Int64(block.rowBytes), nil) }
         // SQLite holds the memory until it has done with the vector.
-        _ = Unmanaged.passRetained(memory)
-        ls_result_bytes(context, vector, Int64(block.rowBytes)) { BlockMemory.holding($0!).release() }
+        if let memory = block.memory { _ = Unmanaged.passRetained(memory) }
+        ls_result_bytes(context, ls_row(own), Int64(block.rowBytes)) { BlockMemory.holding($0!).release() }
     }
 
     /// The logits of one row that the catalogue found.

@@ -84,6 +84,10 @@ nonisolated(unsafe) private let module: UnsafePointer<sqlite3_module> = {
     module.pointee.xEof = { cursor in own(cursor).pointee.row < own(cursor).pointee.end ? 0 : 1 }
     module.pointee.xColumn = { cursor, context, column in
         let own = own(cursor)
+        if column == LogitsColumn.z.rawValue, own.pointee.block.is_mapped != 0 {
+            ls_result_bytes(context, ls_row(own), own.pointee.block.row_bytes, nil)
+            return SQLITE_OK
+        }
         return Unmanaged<LogitsCursor>.fromOpaque(own.pointee.object)._withUnsafeGuaranteedRef { rows in
             do throws(LogitError) {
                 try rows.give(LogitsColumn(rawValue: column)!, context!)

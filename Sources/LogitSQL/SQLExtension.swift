@@ -1,12 +1,13 @@
 import CLogitSQL
 import Logits
+import Platform
 
 /// The extension of SQLite: `liblogitsql.so` for any host, or linked into a program of ours.
 package enum SQLExtension {
     /// What `sqlite3_auto_extension` takes: connections that are opened from then on have the functions and tables.
     package static var entryPoint: @convention(c) () -> Void {
         unsafeBitCast(
-            sqlite3_logitsql_init
+            logitsql_auto_init
                 as @convention(c) (
                     OpaquePointer?, UnsafeMutablePointer<UnsafeMutablePointer<CChar>?>?,
                     UnsafePointer<sqlite3_api_routines>?
@@ -33,4 +34,14 @@ public func logitsqlRegister(_ db: OpaquePointer?) -> Int32 {
         guard status == SQLITE_OK else { return status }
     }
     return LogitsTable(session).register(db)
+}
+
+/// The catalogue has a view `snapshots`, which would hide the function of this name: the temporary schema comes first.
+@_cdecl("logitsql_shadow")
+public func logitsqlShadow(_ db: OpaquePointer?) {
+    guard let db, let file = ls_file(db), file.pointee != 0,
+        Files.exists("\(Files.parent(of: String(cString: file)))/corpus.json")
+    else { return }
+    // Where it fails, there is the view.
+    ls_exec(db, "CREATE VIRTUAL TABLE IF NOT EXISTS temp.snapshots USING snapshots")
 }

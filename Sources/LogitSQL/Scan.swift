@@ -75,6 +75,7 @@ final class Scan: @unchecked Sendable {
         var limit = 1 + Scan.ahead
         var functions: [RowFunction] = []
         var jobs: [@Sendable () -> Void] = []
+        var runningJobs = 0
         var isClosed = false
     }
 
@@ -145,7 +146,7 @@ final class Scan: @unchecked Sendable {
     private func make(_ piece: Int, _ functions: [RowFunction]) -> Result<Block, LogitError> {
         let unit = units[pieces[piece].unit]
         do throws(LogitError) {
-            return .success(try Block(unit, try unit.open(), pieces[piece].rows, functions: functions))
+            return .success(try Block(self, unit, try unit.open(), pieces[piece].rows, functions: functions))
         } catch { return .failure(error) }
     }
 
@@ -153,10 +154,7 @@ final class Scan: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         while true {
             if !state.jobs.isEmpty {
-                let job = state.jobs.removeFirst()
-                pthread_mutex_unlock(mutex)
-                job()
-                pthread_mutex_lock(mutex)
+                runJob()
             } else if state.isClosed {
                 break
             } else if state.next < min(state.limit, pieces.count) {
@@ -171,6 +169,36 @@ final class Scan: @unchecked Sendable {
             } else {
                 pthread_cond_wait(changed, mutex)
             }
+        }
+        pthread_mutex_unlock(mutex)
+    }
+
+    /// Runs the oldest job; the mutex is held before and after.
+    private func runJob() {
+        let job = state.jobs.removeFirst()
+        state.runningJobs += 1
+        pthread_mutex_unlock(mutex)
+        job()
+        pthread_mutex_lock(mutex)
+        state.runningJobs -= 1
+        if state.jobs.isEmpty, state.runningJobs == 0 { pthread_cond_broadcast(changed) }
+    }
+
+    /// Gives the threads something to do with a block. Where there are none, or they have enough, it is done here.
+    func submit(_ job: @escaping @Sendable () -> Void) {
+        let isTaken = locked { state in
+            guard !threads.isEmpty, state.jobs.count < Scan.ahead else { return false }
+            state.jobs.append(job)
+            return true
+        }
+        if isTaken { pthread_cond_signal(changed) } else { job() }
+    }
+
+    /// Waits until everything submitted is done.
+    func drain() {
+        pthread_mutex_lock(mutex)
+        while !state.jobs.isEmpty || state.runningJobs > 0 {
+            if state.jobs.isEmpty { pthread_cond_wait(changed, mutex) } else { runJob() }
         }
         pthread_mutex_unlock(mutex)
     }

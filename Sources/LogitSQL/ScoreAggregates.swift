@@ -35,7 +35,7 @@ private final class Quantile: Aggregate {
     private var values: [Double] = []
     private var share: Double?
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         if share == nil {
             let q = try call.real(1, "q")
             guard q >= 0, q <= 1 else { throw LogitError(.usage, "q is \(q), and must be from 0 to 1") }
@@ -46,7 +46,7 @@ private final class Quantile: Aggregate {
         values.append(try ScoreAggregates.number(call, "x"))
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) {
+    override func finish(_ call: FunctionCall) throws(LogitError) {
         guard let share, !values.isEmpty else { return call.null() }
         values.sort()
         let place = share * Double(values.count - 1)
@@ -75,7 +75,7 @@ private final class CalibrationError: Aggregate {
     private var correct: [Int] = []
     private var confidence: [Double] = []
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         if counts.isEmpty {
             let bins = call.count > 2 ? try call.integer(2, "the number of bins") : 15
             guard (1...1_000_000).contains(bins) else {
@@ -100,7 +100,7 @@ private final class CalibrationError: Aggregate {
         confidence[bin] += share
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) {
+    override func finish(_ call: FunctionCall) throws(LogitError) {
         let total = Double(counts.reduce(0, +))
         guard total > 0 else { return call.null() }
         call.result(counts.indices.reduce(0) { $0 + abs(Double(correct[$1]) - confidence[$1]) } / total)
@@ -112,14 +112,14 @@ private final class NegativeLogLikelihood: Aggregate {
     private var total = 0.0
     private var count = 0
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         guard !call.isNull(0), !call.isNull(1) else { return }
         let z = try call.vector(0)
         total += try RowFunction.logsumexp.value(call, 0) - z[try label(call, z)]
         count += 1
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) {
+    override func finish(_ call: FunctionCall) throws(LogitError) {
         if count == 0 { call.null() } else { call.result(total / Double(count)) }
     }
 }
@@ -129,14 +129,14 @@ private final class NegativeLogLikelihood: Aggregate {
 private final class AreaUnderCurve: Aggregate {
     private var scores: [(score: Double, isPositive: Bool)] = []
 
-    func step(_ call: FunctionCall) throws(LogitError) {
+    override func step(_ call: FunctionCall) throws(LogitError) {
         guard !call.isNull(0), !call.isNull(1) else { return }
         try ScoreAggregates.checkRoom(scores.count)
         scores.append(
             (try ScoreAggregates.number(call, "the score"), try call.real(1, "the mark of positives") != 0))
     }
 
-    func finish(_ call: FunctionCall) throws(LogitError) {
+    override func finish(_ call: FunctionCall) throws(LogitError) {
         let positives = scores.count { $0.isPositive }
         let negatives = scores.count - positives
         guard positives > 0, negatives > 0 else { return call.null() }

@@ -7,9 +7,11 @@ import TestSupport
 import Testing
 
 /// Rows of a query on a connection that has the extension linked in.
-func ask(_ path: String, _ sql: String) throws -> [[ReadOnlyQuery.Value]] {
+func ask(_ path: String, _ sql: String, at snapshot: String? = nil) throws -> [[ReadOnlyQuery.Value]] {
     let corpus = try Corpus(at: path, .reading)
-    let query = try ReadOnlyQuery(corpus, at: nil, loading: SQLExtension.entryPoint) { false }
+    let query = try ReadOnlyQuery(
+        corpus, at: try snapshot.map { try corpus.snapshot($0) }, loading: SQLExtension.entryPoint
+    ) { false }
     var rows: [[ReadOnlyQuery.Value]] = []
     _ = try query.run(sql) { _, values in rows.append(values) }
     return rows

@@ -6,11 +6,14 @@
 
 SQLITE_EXTENSION_INIT3
 
-/* The entry point, for hosts that load the library and for sqlite3_auto_extension alike. */
+/* The entry point for hosts that load the library. */
 int sqlite3_logitsql_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
+/* The same for sqlite3_auto_extension: nothing is read of a database that is only being opened. */
+int logitsql_auto_init(sqlite3 *db, char **message, const sqlite3_api_routines *api);
 
-/* In Swift: adds functions and tables to a connection. */
+/* In Swift: adds functions and tables to a connection; lets `snapshots()` be called where a view has that name. */
 int logitsql_register(sqlite3 *db);
+void logitsql_shadow(sqlite3 *db);
 
 /* What functions of z may ask of the rows that a scan has before it: vectors that lie one behind the other, and what the
  * scan's threads have computed of each of them. */
@@ -19,6 +22,8 @@ enum { LS_KNOWN = 6 };
 typedef struct ls_block {
     const uint8_t *first, *end;
     int64_t row_bytes;
+    /* Whether they stay where they are as long as the connection is open. */
+    int is_mapped;
     const double *known[LS_KNOWN];
     int64_t calls[LS_KNOWN];
     const void *owner;
