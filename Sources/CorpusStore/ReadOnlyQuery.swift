@@ -25,7 +25,7 @@ package final class ReadOnlyQuery {
 
     /// - Parameters:
     ///   - snapshot: restricts the views, and `logits` of the extension, to its shards; nil shows all committed rows.
-    ///   - loading: the entry point of an extension (`SQLExtension.entryPoint`) that the connection has.
+    ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
     package init(
         _ corpus: Corpus, at snapshot: SnapshotManifest?, loading entryPoint: (@convention(c) () -> Void)? = nil,
@@ -41,7 +41,13 @@ package final class ReadOnlyQuery {
         }
         self.shouldStop = shouldStop
         try shadow(snapshot)
-        if let snapshot, entryPoint != nil { _ = try run("SELECT logits_at('\(snapshot.id)')") { _, _ in } }
+        if entryPoint != nil {
+            // So that snapshots() can be called; where a catalogue of before is shadowed, there is the view alone.
+            _ = execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.snapshots USING snapshots")
+            if let snapshot, !execute("SELECT logits_at('\(snapshot.id)')") {
+                throw LogitError(.io, "cannot show snapshot \(snapshot.id.prefix(12)) (\(reason)); run logit verify")
+            }
+        }
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
         sqlite3_set_authorizer(
@@ -121,7 +127,6 @@ package final class ReadOnlyQuery {
     }
 
     private func failure(_ status: Int32) -> LogitError {
-        let reason = String(cString: sqlite3_errmsg(handle))
         switch status & 0xFF {
         case SQLITE_AUTH:
             return LogitError(
@@ -148,12 +153,14 @@ package final class ReadOnlyQuery {
             if case .integer(let value) = values[0] { version = Int(value) }
         }
         let sql = Catalog.shadows(ofVersion: version, at: snapshot?.id)
-        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
-            throw LogitError(
-                .io,
-                "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
+        guard execute(sql) else {
+            throw LogitError(.io, "cannot prepare the views of the query: \(reason); run logit verify")
         }
     }
+
+    private func execute(_ sql: String) -> Bool { sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK }
+
+    private var reason: String { String(cString: sqlite3_errmsg(handle)) }
 
     /// - Parameters: of an action, as SQLite's authoriser gets them: a pragma and its argument; nothing and a function.
     private static func authorise(
@@ -166,6 +173,8 @@ package final class ReadOnlyQuery {
             // No host of ours has the last four; another build of SQLite may.
             let refused = ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"]
             return refused.contains(name(second)) ? SQLITE_DENY : SQLITE_OK
+        // SQLite asks this when it connects to a table of an extension; an UPDATE from outside it refuses by itself.
+        case SQLITE_UPDATE: return name(first) == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
         case SQLITE_PRAGMA:
             if ["table_info", "table_xinfo", "table_list", "index_list", "index_info"].contains(name(first)) {
                 return SQLITE_OK
