@@ -1,0 +1,62 @@
+import Logits
+
+/// What the tables say of the paper's findings, whatever it is.
+struct Findings {
+    let tables: [ReportTable]
+    let facts: ReportFacts
+
+    var section: ReportSection? {
+        let points = ownDefender + recovered
+        guard !points.isEmpty else { return nil }
+        var section = ReportSection(id: "findings", heading: "What carries over")
+        section.paragraphs = ["The paper's findings that these figures can be held against, as they came out here."]
+        section.points = points
+        return section
+    }
+
+    private func panels(_ id: String) -> [TablePanel] { tables.first { $0.id == id }?.panels ?? [] }
+
+    /// In each attack's row of Table 3 its own defender is the best, says the paper.
+    private var ownDefender: [String] {
+        panels("table-3").compactMap { panel in
+            var (rows, best) = (0, 0)
+            var others: [String] = []
+            for row in panel.rows {
+                let singles = row.cells.filter { $0.figure?.trainedUnder.count == 1 }
+                guard singles.count > 1, let own = singles.first(where: { $0.marks.contains("own") })?.figure,
+                    let top = singles.compactMap(\.figure).max(by: { $0.accuracy.percent < $1.accuracy.percent })
+                else { continue }
+                rows += 1
+                if own.accuracy.percent >= top.accuracy.percent {
+                    best += 1
+                } else {
+                    others.append(
+                        "\(row.keys[0]): that of \(top.trainedUnder[0]) (\(top.accuracy.value) against \(own.accuracy.value))"
+                    )
+                }
+            }
+            guard rows > 0 else { return nil }
+            return "Own defender best in \(best) of \(rows) attacks on \(panel.caption)"
+                + (others.isEmpty ? "." : "; not in \(others.joined(separator: ", ")).")
+        }
+    }
+
+    /// Attacked and corrected may beat clean without a defence: the attack leaks the label.
+    private var recovered: [String] {
+        panels("table-2").compactMap { panel in
+            let rows = panel.rows.compactMap { row -> (attack: String, clean: Double, attacked: Double)? in
+                guard row.cells.count == 4, let clean = row.cells[0].figure, let attacked = row.cells[3].figure,
+                    ReportFacts.defender(through: row.keys[0]) == nil
+                else { return nil }
+                return (row.keys[0], clean.accuracy.percent, attacked.accuracy.percent)
+            }
+            guard !rows.isEmpty else { return nil }
+            let above = rows.filter { $0.attacked > $0.clean }.map {
+                "\($0.attack) (\($0.attacked.formatted(2)) against \($0.clean.formatted(2)))"
+            }
+            return "Attacked and corrected beats clean without a defence for "
+                + (above.isEmpty ? "none of \(rows.count) attacks" : above.joined(separator: ", "))
+                + " on \(panel.caption)."
+        }
+    }
+}
