@@ -70,7 +70,7 @@ let package = Package(
         // Layer 3
         .target(
             name: "CorpusStore", dependencies: ["Logits", "Platform", "Shards", grdb, sqlite, crypto],
-            resources: (1...3).map { .embedInCode("Resources/catalog-v\($0).sql") },
+            resources: (1...4).map { .embedInCode("Resources/catalog-v\($0).sql") },
             swiftSettings: strict),
 
         // Layer 4
@@ -130,7 +130,9 @@ let package = Package(
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
         tests("Analysis", ["Analysis", "TestSupport"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
-        tests("CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb]),
+        tests(
+            "CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb],
+            data: ["views.py"]),
         tests(
             "Ingestion", ["Logits", "Networks", "Shards", "CorpusStore", "Ingestion", "Sampling", "TestSupport"],
             data: ["make_networks.py", "Networks"]),

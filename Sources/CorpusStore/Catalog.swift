@@ -14,32 +14,6 @@ struct Catalog: Sendable {
     /// How a reader opened it; nil for a writer.
     private let access: CatalogAccess?
 
-    /// The texts of schema/catalog/catalog-vN.sql: each makes version N of the one before. A new catalogue goes through all.
-    static var steps: [String] {
-        [PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql, PackageResources.catalog_v3_sql].map {
-            String(decoding: $0, as: UTF8.self)
-        }
-    }
-
-    /// The SELECT of a view, as the last step that makes it has it.
-    static func definition(of view: String) -> Substring {
-        for step in steps.reversed() {
-            guard let start = step.firstRange(of: "CREATE VIEW \(view) AS") else { continue }
-            return step[start.upperBound...].prefix { $0 != ";" }
-        }
-        preconditionFailure("the schema has no view \(view)")
-    }
-
-    /// What lets a reader, who may not change the file, see a catalogue of a former version as the present one: views in its
-    /// own temporary schema. Empty for the present version.
-    static func shadows(ofVersion version: Int) -> String {
-        guard version == 1 else { return "" }
-        return """
-            CREATE TEMP VIEW row_index AS SELECT *, NULL AS status_8bit FROM main.row_index;
-            CREATE TEMP VIEW rows AS\(definition(of: "rows"));
-            """
-    }
-
     /// Opens for writing; makes the file and its tables where there are none, and the present version of a former one.
     static func openForWriting(_ path: String) throws(LogitError) -> Catalog {
         var configuration = Configuration()
@@ -61,6 +35,7 @@ struct Catalog: Sendable {
                 guard (0..<schemaVersion).contains(version) else { return }
                 for step in steps[version...] { try db.execute(sql: step) }
                 try digestAttacks(db)
+                if (1..<4).contains(version) { try UnitSummary.fillIn(db) }
                 try db.execute(sql: "PRAGMA user_version = \(schemaVersion)")
             }
             return try checked(Catalog(queue: queue, path: path, access: nil), path)

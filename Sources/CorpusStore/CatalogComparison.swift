@@ -19,6 +19,10 @@ struct CatalogComparison {
             """
         ),
         (
+            "classes",
+            "SELECT d.name, c.label, c.name FROM class_index c JOIN dataset_index d ON d.id = c.dataset_id ORDER BY 1, 2"
+        ),
+        (
             "networks",
             "SELECT name, digest, preprocessing, class_count, block_rows FROM network_index ORDER BY name"
         ),

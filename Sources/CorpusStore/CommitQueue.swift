@@ -161,7 +161,7 @@ extension Corpus {
             keptImages: unit.images?.format.precision)
         return StoredUnit(
             key: unit.key, path: relative, classCount: unit.table.classCount, contentDigest: unit.header.contentDigest,
-            fileDigest: file.digest, fileBytes: file.bytes, details: details)
+            fileDigest: file.digest, fileBytes: file.bytes, details: details, software: unit.header.softwareJSON)
     }
 
     private func staged(_ key: UnitKey) -> String {

@@ -228,6 +228,7 @@ extension Corpus {
             let every = "FROM snapshot_unit WHERE snapshot_id IN (SELECT id FROM snapshot_index) AND unit_id = ?"
             let snapshots = try Int64.fetchAll(db, sql: "SELECT snapshot_id \(every)", arguments: [id])
             try db.execute(sql: "DELETE \(every)", arguments: [id])
+            try UnitSummary.delete(unit: id, in: db)
             try db.execute(sql: "DELETE FROM row_index WHERE unit_id = ?", arguments: [id])
             try db.execute(sql: "DELETE FROM unit_index WHERE id = ?", arguments: [id])
             try UnitIndexer(db).add(new, table, created: created)

@@ -47,6 +47,11 @@ extension Corpus {
             arguments: [split.dataset, names])
         try db.execute(
             sql: """
+                INSERT OR IGNORE INTO class_index
+                SELECT d.id, j.key, j.value FROM dataset_index d, json_each(d.class_names) j WHERE d.name = ?
+                """, arguments: [split.dataset])
+        try db.execute(
+            sql: """
                 INSERT INTO split_index (dataset_id, name, digest, source, kind, image_count)
                 SELECT id, ?, ?, ?, ?, ? FROM dataset_index WHERE name = ?
                 """,

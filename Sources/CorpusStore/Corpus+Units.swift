@@ -16,13 +16,15 @@ package struct StoredUnit: Sendable {
     package let details: ShardDetails
     /// XXH3-128 of its rows in the catalogue, as they were indexed; nil where a former version indexed them.
     let rowDigest: String?
+    /// JSON of the shard: what made it; nil where a former version indexed it.
+    let software: String?
 
     /// How images are kept beside the rows; nil where none are.
     package var keptImages: ImagePrecision? { details.keptImages }
 
     package init(
         key: UnitKey, path: String, classCount: Int, contentDigest: String, fileDigest: String, fileBytes: Int,
-        details: ShardDetails, rowDigest: String? = nil
+        details: ShardDetails, rowDigest: String? = nil, software: String? = nil
     ) {
         self.key = key
         self.path = path
@@ -32,6 +34,7 @@ package struct StoredUnit: Sendable {
         self.fileBytes = fileBytes
         self.details = details
         self.rowDigest = rowDigest
+        self.software = software
     }
 
     package var entry: ShardEntry {
@@ -115,7 +118,8 @@ extension Corpus {
         let unit = StoredUnit(
             key: key, path: relative ?? compacted, classCount: reader.classCount,
             contentDigest: reader.header.contentDigest,
-            fileDigest: file.digest, fileBytes: file.bytes, details: details)
+            fileDigest: file.digest, fileBytes: file.bytes, details: details,
+            software: reader.header.softwareJSON)
         return (unit, table, reader.header.created)
     }
 
@@ -191,7 +195,7 @@ extension Corpus {
                         blockRows: try row.value("block_rows"),
                         keptImages: (try row.value("kept_images", as: String?.self)).flatMap(ImagePrecision.init),
                         hasStatus8bit: try row.value("status_8bit"), ordinals: try row.value("ordinals")),
-                    rowDigest: try row.value("row_digest"))
+                    rowDigest: try row.value("row_digest"), software: try row.value("software"))
             }
         }
     }

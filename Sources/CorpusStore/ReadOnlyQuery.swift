@@ -139,17 +139,7 @@ package final class ReadOnlyQuery {
         _ = try run("PRAGMA user_version") { _, values in
             if case .integer(let value) = values[0] { version = Int(value) }
         }
-        var sql = Catalog.shadows(ofVersion: version)
-        if let snapshot {
-            sql += """
-                CREATE TEMP VIEW unit_index AS SELECT * FROM main.unit_index WHERE id IN (
-                    SELECT su.unit_id FROM main.snapshot_unit su JOIN main.snapshot_index si ON si.id = su.snapshot_id
-                    WHERE si.snapshot = '\(snapshot.id)');
-                """
-            for view in ["rows", "accuracy"] {
-                sql += "DROP VIEW IF EXISTS temp.\(view); CREATE TEMP VIEW \(view) AS\(Catalog.definition(of: view));"
-            }
-        }
+        let sql = Catalog.shadows(ofVersion: version, at: snapshot?.id)
         guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
             throw LogitError(
                 .io,

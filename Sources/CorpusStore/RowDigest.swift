@@ -141,21 +141,35 @@ struct RowDigest {
         return words.withUnsafeBytes(Checksum128.hex)
     }
 
-    /// Of the rows that the catalogue has of a unit, and how many they are; nil where it has no such unit.
-    static func stored(_ path: String, in db: Database) throws -> (digest: String, rows: Int)? {
+    /// What the rows are that the catalogue has of a unit.
+    struct Stored {
+        let unit: Int64
+        let digest: String
+        let rows: Int
+        let summary: UnitSummary
+    }
+
+    /// Nil where the catalogue has no such unit.
+    static func stored(_ path: String, in db: Database) throws -> Stored? {
         let unit = try Row.fetchOne(
             db, sql: "SELECT id, row_count, correct_count, invalid_count FROM unit_index WHERE path = ?",
             arguments: [path])
         guard let unit else { return nil }
         let statement = try RawStatement(
             db, "SELECT \(IndexedRow.columns) FROM row_index WHERE unit_id = ? ORDER BY shard_row")
-        statement.bind(try unit.value("id", as: Int64.self), at: 1)
+        let id: Int64 = try unit.value("id")
+        statement.bind(id, at: 1)
         var digest = RowDigest(rowCount: try unit.value("row_count"))
+        var summary = UnitSummary.Builder()
         var rows = 0
         while try statement.step() {
             digest.add(statement)
+            summary.add(statement)
             rows += 1
         }
-        return (digest.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")), rows)
+        return Stored(
+            unit: id,
+            digest: digest.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")),
+            rows: rows, summary: summary.summary())
     }
 }

@@ -22,7 +22,7 @@ final class UnitChecker {
             // A unit that a former version indexed has no checksums of these kinds: the long way then.
             let isOld = unit.details.fileChecksum == nil || unit.rowDigest == nil
             var problems = try fileProblems(unit, isDeep: depth == .deep || (depth == .full && isOld))
-            if unit.rowDigest != nil { problems += try tableProblems(unit) }
+            problems += try tableProblems(unit)
             return problems
         } catch {
             return [error.message]
@@ -80,6 +80,9 @@ final class UnitChecker {
         guard stored.key == unit.key, stored.contentDigest == unit.contentDigest else {
             return ["the catalogue describes shard \(unit.path) otherwise than it is; run logit repair"]
         }
+        guard unit.software == nil || stored.software == unit.software else {
+            return ["the catalogue names other software than shard \(unit.path) as what made it; run logit repair"]
+        }
         guard stored.keptImages == unit.keptImages else {
             return ["the catalogue says otherwise than shard \(unit.path) which images it keeps; run logit repair"]
         }
@@ -87,7 +90,7 @@ final class UnitChecker {
             return ["the catalogue says otherwise than shard \(unit.path) how it was made; run logit repair"]
         }
         let differing = try differingRows(table, unit)
-        guard !differing.isEmpty else { return [] }
+        guard !differing.isEmpty else { return try hasMean(table, unit) ? [] : [summaryProblem(unit)] }
         return [
             "the catalogue's \(ShardFaults.rows(differing)) of shard \(unit.path) differ from the shard; run logit repair"
         ]
@@ -96,19 +99,30 @@ final class UnitChecker {
     // MARK: The catalogue
 
     private func tableProblems(_ unit: StoredUnit) throws(LogitError) -> [String] {
-        let found = try connection().read { db in try RowDigest.stored(unit.path, in: db) }
-        guard let found else { return [] }  // gone from the catalogue since the units were listed
+        guard let found = try connection().read({ db in try RowDigest.stored(unit.path, in: db) }) else {
+            return []  // gone from the catalogue since the units were listed
+        }
         guard found.rows == unit.key.rowCount else {
             return [
                 "the catalogue has \(found.rows) of the \(unit.key.rowCount) rows of shard \(unit.path); run logit repair"
             ]
         }
-        guard found.digest == unit.rowDigest else {
+        guard unit.rowDigest == nil || found.digest == unit.rowDigest else {
             return [
                 "the catalogue's rows of shard \(unit.path) have changed since they were indexed (their digest differs); run logit repair"
             ]
         }
-        return []
+        let isSummary = try connection().read { db in
+            // A catalogue of a former version has no summaries.
+            guard try db.tableExists("unit_summary", in: "main") else { return true }
+            return try UnitSummary.stored(unit: found.unit, in: db) == found.summary
+                && UnitMean.isWhole(unit: found.unit, expected: nil, in: db)
+        }
+        return isSummary ? [] : [summaryProblem(unit)]
+    }
+
+    private func summaryProblem(_ unit: StoredUnit) -> String {
+        "the catalogue's summary of shard \(unit.path) is not that of its rows; run logit repair"
     }
 
     /// The rows of a unit that the catalogue has otherwise than the shard.
@@ -130,6 +144,15 @@ final class UnitChecker {
                     && image.value("label") == table.label[row] && stored[row] == expected[row]
                 return !isSame
             }
+        }
+    }
+
+    /// Whether the catalogue's mean of a unit's logits, if it has one, is that of the decoded rows.
+    private func hasMean(_ table: RowTable, _ unit: StoredUnit) throws(LogitError) -> Bool {
+        try connection().read { db in
+            let id = try Int64.fetchOne(db, sql: "SELECT id FROM unit_index WHERE path = ?", arguments: [unit.path])
+            guard let id, try db.tableExists("unit_mean", in: "main") else { return true }
+            return try UnitMean.isWhole(unit: id, expected: UnitMean(table), in: db)
         }
     }
 

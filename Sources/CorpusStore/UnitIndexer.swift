@@ -17,7 +17,11 @@ struct UnitIndexer {
         try refuseDoubled(unit, images, split: split, network: network, attack: attack)
         let rows = IndexedRow.rows(table, images: images)
         var digest = RowDigest(rowCount: rows.count)
-        for row in rows { digest.add(row) }
+        var summary = UnitSummary.Builder()
+        for row in rows {
+            digest.add(row)
+            summary.add(row)
+        }
 
         var correct = 0
         var invalid = 0
@@ -32,8 +36,8 @@ struct UnitIndexer {
             sql: """
                 INSERT INTO unit_index (split_id, network_id, attack_id, view, seed, list_digest, first_position, row_count,
                     correct_count, invalid_count, path, content_digest, file_digest, file_bytes, created, kept_images,
-                    codec, precision, file_checksum, row_digest, block_rows, status_8bit, ordinals)
-                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
+                    codec, precision, file_checksum, row_digest, block_rows, status_8bit, ordinals, software)
+                VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)
                 """,
             arguments: [
                 split, network, attack, unit.key.view, Int64(bitPattern: unit.key.seed), unit.key.listDigest,
@@ -41,7 +45,7 @@ struct UnitIndexer {
                 unit.fileBytes, created, unit.keptImages?.rawValue, unit.details.codec, unit.details.precision,
                 unit.details.fileChecksum, digest.hex(correct: correct, invalid: invalid), unit.details.blockRows,
                 unit.details.hasStatus8bit,
-                unit.details.ordinals,
+                unit.details.ordinals, unit.software,
             ])
         let id = db.lastInsertedRowID
         let places = String(repeating: ", ?", count: Int(IndexedRow.columnCount))
@@ -52,6 +56,8 @@ struct UnitIndexer {
             row.bind(to: insert, from: 2)
             try insert.run()
         }
+        try summary.summary().insert(unit: id, in: db)
+        try UnitMean(table)?.insert(unit: id, in: db)
     }
 
     private func splitID(_ unit: StoredUnit) throws -> Int64 {

@@ -72,6 +72,11 @@ func changedBytes(encoding: ShardEncoding) throws {
         "DELETE FROM snapshot_index",
         "UPDATE tag_index SET snapshot = 'x'", "DELETE FROM tag_index", "UPDATE snapshot_index SET message = 'x'",
         "UPDATE unit_index SET kept_images = 'float'", "UPDATE unit_index SET block_rows = 1",
+        "UPDATE class_index SET name = 'x' WHERE label = 3", "UPDATE unit_summary SET fooled = fooled + 1",
+        "DELETE FROM unit_summary",
+        "UPDATE unit_statistic SET sum = sum * (1 + 1e-15) WHERE statistic = 'l2'",
+        "DELETE FROM unit_statistic WHERE statistic = 'mean'", "UPDATE unit_statistic SET view = 1",
+        "UPDATE unit_mean SET mean = replace(mean, '1', '2')", "UPDATE unit_mean SET row_count = 19, checksum = ''",
     ])
 func changedTables(statement: String) throws {
     let folder = TemporaryFolder()

@@ -1,0 +1,1 @@
+../../../schema/catalog/catalog-v4.sql
