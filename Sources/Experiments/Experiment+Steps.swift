@@ -18,7 +18,7 @@ extension Experiment {
             guard known.source == Files.absolute(split.images), known.labels == labels else {
                 throw LogitError(
                     .stale,
-                    "the corpus has \(dataset.name)/\(split.name) from \(known.source)\(known.labels.map { " with \($0)" } ?? ""), not from \(split.images)\(split.labels.map { " with \($0)" } ?? "") as \(plan.recipe.file) says; put the path back, or choose another corpus"
+                    "the corpus has \(dataset.name)/\(split.name) from \(known.source)\(known.labels.map { " with \($0)" } ?? ""), not from \(Files.absolute(split.images))\(split.labels.map { " with \($0)" } ?? "") as \(plan.recipe.file) says; put the path back, or choose another corpus"
                 )
             }
             return .there

@@ -47,7 +47,9 @@ struct AccuracyTables {
                     var panel = TablePanel(
                         caption: caption(subject, images), keys: ["attack"], columns: AccuracyTables.fourColumns)
                     for attack in facts.attacks(subject) {
-                        if let cells = four(&table, subject, images, attack) { panel.rows.append(([attack], cells)) }
+                        if let cells = four(&table, subject, images, attack) {
+                            panel.rows.append(([facts.shown(attack)], cells))
+                        }
                     }
                     table.panels.append(panel)
                 }
@@ -74,7 +76,8 @@ struct AccuracyTables {
                     var panel = TablePanel(
                         caption: caption(subject, images), keys: ["attack"], columns: families.map(\.name))
                     for attack in attacks {
-                        panel.rows.append(([attack], families.map { transfer(&table, $0, subject, images, attack) }))
+                        panel.rows.append(
+                            ([facts.shown(attack)], families.map { transfer(&table, $0, subject, images, attack) }))
                     }
                     table.panels.append(panel)
                 }

@@ -46,7 +46,7 @@ struct Findings {
         panels("table-2").compactMap { panel in
             let rows = panel.rows.compactMap { row -> (attack: String, clean: Double, attacked: Double)? in
                 guard row.cells.count == 4, let clean = row.cells[0].figure, let attacked = row.cells[3].figure,
-                    ReportFacts.defender(through: row.keys[0]) == nil
+                    ReportFacts.defender(through: attacked.logits) == nil
                 else { return nil }
                 return (row.keys[0], clean.accuracy.percent, attacked.accuracy.percent)
             }

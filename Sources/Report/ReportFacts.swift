@@ -148,9 +148,21 @@ final class ReportFacts {
         }
     }
 
+    /// An attack's name as tables show it: `pgd through g`, where its canonical name is `pgd:through=g@0123456789abcdef`.
+    func shown(_ attack: String) -> String {
+        guard let name = ReportFacts.defender(through: attack) else { return attack }
+        let parts = attack.split(separator: ":", maxSplits: 1, omittingEmptySubsequences: false)
+        let settings = parts[1].split(separator: ",")
+        let others = settings.filter { !$0.hasPrefix("through=") }.joined(separator: ",")
+        let digest = settings.first { $0.hasPrefix("through=") }?.split(separator: "@").last ?? ""
+        let now = families.flatMap(\.members).first { $0.descriptor.name == name }?.descriptor.weightsDigest
+        let isNow = now?.hasPrefix(digest) ?? false
+        return "\(parts[0])\(others.isEmpty ? "" : ":" + others) through \(name)\(isNow ? "" : " (former weights)")"
+    }
+
     /// The defender that an attack goes through.
     static func defender(through attack: String) -> String? {
-        guard let start = attack.firstRange(of: "through=") else { return nil }
+        guard attack.contains(":"), let start = attack.firstRange(of: "through=") else { return nil }
         return String(attack[start.upperBound...].prefix { $0 != "@" && $0 != "," })
     }
 

@@ -19,6 +19,8 @@ struct ReportSection {
     /// A table as the page shows it.
     struct Grid {
         var label: String
+        /// Of the columns that say what a row is of, then of the cells.
+        var keys: [String]
         var columns: [String]
         var rows: [(keys: [String], cells: [Cell])]
 
@@ -40,7 +42,7 @@ struct ReportSection {
         paragraphs = [table.introduction] + table.notes
         tables = table.panels.filter { !$0.rows.isEmpty }.map { panel in
             Grid(
-                label: panel.caption, columns: panel.keys + panel.columns,
+                label: panel.caption, keys: panel.keys, columns: panel.columns,
                 rows: panel.rows.map { ($0.keys, $0.cells.map(\.shown)) })
         }
         missing = table.missing.commands
@@ -98,7 +100,7 @@ struct ReportPage {
 
     private static func context(_ grid: ReportSection.Grid) -> [String: Any] {
         [
-            "label": grid.label, "columns": grid.columns,
+            "label": grid.label, "keyColumns": grid.keys, "columns": grid.columns,
             "rows": grid.rows.map { row -> [String: Any] in
                 [
                     "keys": row.keys,

@@ -17,7 +17,8 @@ private let allowed: [String: Set<String>] = [
         "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", "Mustache",
     ],
     "Experiments": [
-        "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence", "Report",
+        "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence",
+        "Report",
         "Yams",
     ],
 ]
