@@ -3,7 +3,8 @@ import Shards
 
 /// Where the rows of the images are: for each image the clean row and one row an attack.
 struct PairIndex: Sendable {
-    let readers: [ShardReader]
+    let gather: RowGather
+    var readers: [ShardReader] { gather.readers }
     /// Ordinals of the images that have every row, ascending.
     let ordinals: [Int64]
     /// Clean, then one for each attack, by image.
@@ -61,7 +62,7 @@ struct PairIndex: Sendable {
             )
         }
         try PairIndex.checkLeftOut(tables, readers, options)
-        self.readers = readers
+        gather = RowGather(readers)
         ordinals = kept
         places = tables.map { table in kept.map { table[$0]! } }  // kept images are in every table
         classCount = readers[0].classCount

@@ -99,7 +99,7 @@ package final class Sampler: Sendable {
         var failure: LogitError?
         let logits = [Float](unsafeUninitializedCapacity: images.count * classCount) { buffer, filled in
             do throws(LogitError) {
-                try RowGather.copy(places, of: index.readers, into: buffer, scratch: scratch)
+                try index.gather.copy(places, into: buffer, scratch: scratch)
                 filled = buffer.count
             } catch { failure = error }
         }

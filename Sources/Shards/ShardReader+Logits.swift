@@ -51,13 +51,15 @@ extension ShardReader {
         if precision == .float16 { ShardReader.widen(UnsafeRawBufferPointer(bytes), into: output) }
     }
 
-    /// Asks the memory for a row that is read soon.
+    /// The first row of logits that lie in the file as they are handed out; nil where they do not, or where each use is checked.
+    var plainLogits: UnsafeRawPointer? {
+        guard case .contiguous(let file, let offset) = logits, precision != .float16, !verifyEvery else { return nil }
+        return file.bytes.baseAddress! + offset
+    }
+
+    /// Asks the memory for the chunk of a row that is read soon.
     func prefetch(row: Int) {
-        switch logits {
-        case .contiguous(let file, let offset):
-            shard_prefetch(file.bytes.baseAddress! + offset + row * rowBytes, rowBytes)
-        case .chunked(let chunks, let chunkRows): chunks.prefetch(row / chunkRows)
-        }
+        if case .chunked(let chunks, let chunkRows) = logits { chunks.prefetch(row / chunkRows) }
     }
 
     /// Copies rows as float32, checked.

@@ -20,7 +20,7 @@ package final class ShardReader: @unchecked Sendable {
     package let columns: RowTable
 
     private let checksums: [UInt64]
-    private let checked: UnsafeMutablePointer<Atomic<Bool>>
+    let checked: UnsafeMutablePointer<Atomic<Bool>>
     let verifyEvery: Bool
     let logits: StoredLogits
     private let images: StoredImages?

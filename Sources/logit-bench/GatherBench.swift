@@ -49,6 +49,7 @@ struct GatherBench: ParsableCommand {
         else {
             throw LogitError(.usage, "give shards of one class count, and at least one row, round and thread")
         }
+        let gather = RowGather(readers)
         let places = readers.enumerated().flatMap { shard, reader in
             (0..<reader.rowCount).map { RowPlace(shard: shard, row: $0) }
         }
@@ -71,7 +72,7 @@ struct GatherBench: ParsableCommand {
         for round in 0..<rounds {
             shards.append(
                 try rate(round, places, first.classCount) { batch, output, scratch throws(LogitError) in
-                    try RowGather.copy(batch.map { places[$0] }, of: readers, into: output, scratch: scratch)
+                    try gather.copy(batch.map { places[$0] }, into: output, scratch: scratch)
                 })
             plain.append(
                 try memory.withUnsafeBufferPointer { memory in

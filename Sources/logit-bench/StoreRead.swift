@@ -36,14 +36,14 @@ struct StoreReadBench: ParsableCommand {
 
 /// Shards as one table whose rows are drawn at random.
 private final class RandomRows: Sendable {
-    private let readers: [ShardReader]
+    private let rowGather: RowGather
     private let places: [RowPlace]
     private let batch: Int
-    private var classes: Int { readers[0].classCount }
+    private var classes: Int { rowGather.readers[0].classCount }
 
     init(_ paths: [String], batch: Int) throws {
-        readers = try paths.map { try ShardReader(path: $0) }
-        places = readers.enumerated().flatMap { shard, reader in
+        rowGather = RowGather(try paths.map { try ShardReader(path: $0) })
+        places = rowGather.readers.enumerated().flatMap { shard, reader in
             (0..<reader.rowCount).map { RowPlace(shard: shard, row: $0) }
         }
         self.batch = batch
@@ -93,7 +93,7 @@ private final class RandomRows: Sendable {
         _ rows: ArraySlice<Int>, into output: UnsafeMutableBufferPointer<Float>, _ scratch: RowScratch
     ) -> Bool {
         do throws(LogitError) {
-            try RowGather.copy(rows.map { places[$0] }, of: readers, into: output, scratch: scratch)
+            try rowGather.copy(rows.map { places[$0] }, into: output, scratch: scratch)
             return true
         } catch {
             return false

@@ -51,7 +51,7 @@ private struct Shelf {
     func gather(_ places: [RowPlace], _ scratch: RowScratch = RowScratch()) throws -> [Float] {
         var output = [Float](repeating: .nan, count: places.count * tables[0].classCount)
         try output.withUnsafeMutableBufferPointer { (buffer) throws(LogitError) in
-            try RowGather.copy(places, of: readers, into: buffer, scratch: scratch)
+            try RowGather(readers).copy(places, into: buffer, scratch: scratch)
         }
         return output
     }
@@ -95,10 +95,10 @@ func gatheredDamage(chunkRows: Int) throws {
     let output = UnsafeMutableBufferPointer<Float>.allocate(capacity: 900)
     defer { output.deallocate() }
     let places = { (rows: [Int]) in rows.map { RowPlace(shard: 0, row: $0) } }
-    try RowGather.copy(places([0, 39, 20]), of: [reader], into: output, scratch: RowScratch())
+    try RowGather([reader]).copy(places([0, 39, 20]), into: output, scratch: RowScratch())
     for _ in 0..<2 {
         let error = #expect(throws: LogitError.self) {
-            try RowGather.copy(places([20, 21, 22]), of: [reader], into: output, scratch: RowScratch())
+            try RowGather([reader]).copy(places([20, 21, 22]), into: output, scratch: RowScratch())
         }
         #expect(error?.code == .corrupt && error?.message.contains("row 21 of shard \(path)") == true)
     }
