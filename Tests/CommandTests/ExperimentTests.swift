@@ -113,7 +113,6 @@ func refusedExperiment() throws {
     #expect(try tried().status == 0)
     expectSentence(try tried("hidden: 20", "hidden: 21"), mentions: "defender g", "--hidden", "20", "21")
     expectSentence(try tried("epochs: 1", "epochs: 1, seeds: 4"), mentions: "defender g", "--seed")
-    expectSentence(try tried("correct_by: residual", "folds: 2, split: test"), mentions: "no defender")
     expectSentence(
         try tried("residual: \(Fixtures.network)", "residual: \(Fixtures.folder)/networks/plain.pt"),
         mentions: "network residual", "module")

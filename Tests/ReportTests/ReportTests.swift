@@ -7,7 +7,8 @@ import Testing
 
 private func text(_ path: String) throws -> String { try String(contentsOfFile: path, encoding: .utf8) }
 
-private func write(_ corpus: String, into out: String, _ change: (inout ReportWriter.Options) -> Void = { _ in }) throws {
+private func write(_ corpus: String, into out: String, _ change: (inout ReportWriter.Options) -> Void = { _ in }) throws
+{
     var options = ReportWriter.Options(corpus: corpus)
     change(&options)
     _ = try ReportWriter.write(try Corpus(at: corpus, .reading), options, into: out)
