@@ -70,7 +70,7 @@ func folds() throws {
 
 @Test("paths are relative to the recipe, and ${NAME} is a variable")
 func paths() throws {
-    let text = whole.replacingOccurrences(of: "a.tar", with: "${DATA}/a.tar")
+    let text = whole.replacingOccurrences(of: "a.tar", with: "\"${DATA}/a.tar\"")
     let recipe = try plan(text, variables: ["DATA": "/data"]).recipe
     #expect(recipe.datasets[0].splits[0].images == "/data/a.tar")
     #expect(recipe.datasets[0].splits[1].images.hasSuffix("/b.tar") && recipe.networks[0].module.hasPrefix("/"))
@@ -102,7 +102,7 @@ func paths() throws {
         ("hidden: 200", "hidden: 99999999", ["line 11", "1000000"]),
         ("attacks: [pgd, [pgd, mim]]", "attacks: [clean]", ["clean"]),
         ("net: net.pt", "net: {modul: net.pt}", ["line 3", "module"]),
-        ("net: net.pt", "net: ${DATA}/n.pt", ["DATA"]),
+        ("net: net.pt", "net: \"${DATA}/n.pt\"", ["DATA"]),
         ("net: net.pt", "net: ", ["networks.net"]),
         ("test: b.tar}", "test: [b.tar]}", ["datasets.shapes.test"]),
         ("title: A test", "title: [", ["line"]), ("title: A test", "title: a\ntitle: b", ["title"]),
