@@ -6,7 +6,7 @@ struct Findings {
     let facts: ReportFacts
 
     var section: ReportSection? {
-        let points = ownDefender + recovered
+        let points = ownDefender + bothWays + recovered
         guard !points.isEmpty else { return nil }
         var section = ReportSection(id: "findings", heading: "What carries over")
         section.paragraphs = ["The paper's findings that these figures can be held against, as they came out here."]
@@ -38,6 +38,24 @@ struct Findings {
             guard rows > 0 else { return nil }
             return "Own defender best in \(best) of \(rows) attacks on \(panel.caption)"
                 + (others.isEmpty ? "." : "; not in \(others.joined(separator: ", ")).")
+        }
+    }
+
+    /// PGD and MIM transfer both ways, C&W to DeepFool but not back, says the paper.
+    private var bothWays: [String] {
+        panels("table-3").flatMap { panel in
+            [("pgd", "mim"), ("cw", "deepfool")].compactMap { first, second -> String? in
+                func percent(_ attack: String, _ defence: String) -> String? {
+                    panel.rows.flatMap(\.cells).compactMap(\.figure).first {
+                        $0.logits == attack && $0.trainedUnder == [defence]
+                    }?.accuracy.value
+                }
+                guard let there = percent(second, first), let back = percent(first, second),
+                    let own = percent(first, first), let other = percent(second, second)
+                else { return nil }
+                return
+                    "On \(panel.caption), \(first)'s defender corrects \(there) of \(second) (whose own corrects \(other)), and \(second)'s corrects \(back) of \(first) (whose own corrects \(own))."
+            }
         }
     }
 
