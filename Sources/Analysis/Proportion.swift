@@ -36,3 +36,5 @@ package struct Proportion: Sendable, Equatable, Codable {
 }
 
 func naturalLogarithm(_ value: Double) -> Double { log(value) }
+
+func exponential(_ value: Double) -> Double { exp(value) }

@@ -47,7 +47,7 @@ void make_parameters(ctorch_mlp &mlp) {
     const auto &options = mlp.options;
     for (int64_t l = 0; l < options.layers; l++) {
         const int64_t in = l == 0 ? options.classes : options.hidden;
-        const int64_t out = l == options.layers - 1 ? options.classes : options.hidden;
+        const int64_t out = l == options.layers - 1 ? options.outputs : options.hidden;
         Layer layer;
         layer.weight = at::empty({out, in});
         layer.bias = at::empty({out});
@@ -188,6 +188,28 @@ int32_t mlp_gradient(
     });
 }
 
+int32_t mlp_support(
+    ctorch_mlp *mlp, int64_t count, const float *logits, const int32_t *labels, float *corrected, float *support,
+    float *mean, char *error) {
+    return guarded(error, [&] {
+        const c10::InferenceMode inference;
+        load(*mlp, count, logits);
+        forward(*mlp, -1);
+        copy_out(mlp->layers.back().output, corrected);
+        auto &cotangent = mlp->layers.back().output_gradient;
+        auto slope = at::empty({count, mlp->options.classes}, mlp->device);
+        const auto on_cpu = at::from_blob(const_cast<int32_t *>(labels), {count, 1}, at::kInt);
+        const auto own = on_cpu.to(mlp->device, at::kLong);
+        const double share = 1 / static_cast<double>(mlp->options.outputs);
+        cotangent.fill_(-share).scatter_(1, own, 1 - share);
+        backward(*mlp, 1, false, &slope);
+        copy_out(slope, support);
+        cotangent.fill_(share);
+        backward(*mlp, 1, false, &slope);
+        copy_out(slope, mean);
+    });
+}
+
 template <typename Visit>
 void each_part(ctorch_mlp &mlp, int32_t part, Visit visit) {
     for (auto &layer : mlp.layers) {
@@ -251,6 +273,7 @@ void fill_mlps(ctorch_api_table &table) {
     table.mlp_step = mlp_step;
     table.mlp_forward = mlp_forward;
     table.mlp_gradient = mlp_gradient;
+    table.mlp_support = mlp_support;
     table.mlp_parameter_count = mlp_parameter_count;
     table.mlp_get = mlp_get;
     table.mlp_set = mlp_set;

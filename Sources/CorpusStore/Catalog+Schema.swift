@@ -5,7 +5,7 @@ extension Catalog {
     static var steps: [String] {
         [
             PackageResources.catalog_v1_sql, PackageResources.catalog_v2_sql, PackageResources.catalog_v3_sql,
-            PackageResources.catalog_v4_sql,
+            PackageResources.catalog_v4_sql, PackageResources.catalog_v5_sql,
         ].map { String(decoding: $0, as: UTF8.self) }
     }
 
@@ -65,6 +65,7 @@ extension Catalog {
                 WHERE unit_id IN (SELECT id FROM unit_index);
                 """
         }
+        if version < 5 { sql += unanalysed }
         for view in views where version >= 4 || view != "statistics" {
             sql += "CREATE TEMP VIEW \(view) AS\(definition(of: view));"
         }
@@ -102,5 +103,23 @@ extension Catalog {
             JOIN attack_index a ON a.id = u.attack_id
             GROUP BY r.statistic, s.id, n.id, a.id, u.view;
             """
+    }
+
+    /// The tables of version 5, empty.
+    private static var unanalysed: String {
+        [
+            (
+                "analysis_index",
+                "analysis kind defender weights_digest snapshot dataset split selection network attack images top corrected_only created"
+            ),
+            ("figure_index", "analysis attack subject measure rows count value low high"),
+            (
+                "support_index",
+                "analysis class name rank count first support pull_count pull_first pull push_count push_first push"
+            ),
+        ].map { table, columns in
+            let values = columns.split(separator: " ").map { "NULL AS \"\($0)\"" }.joined(separator: ", ")
+            return "CREATE TEMP VIEW \(table) AS SELECT \(values) WHERE 0;"
+        }.joined()
     }
 }

@@ -34,6 +34,9 @@ struct CatalogComparison {
         ("selections", "SELECT * FROM selection_index ORDER BY name"),
         ("defenders", "SELECT * FROM defender_index ORDER BY name"),
         ("evaluations", "SELECT * FROM evaluation_index ORDER BY evaluation, attack"),
+        ("analyses", "SELECT * FROM analysis_index ORDER BY analysis"),
+        ("figures of analyses", "SELECT * FROM figure_index ORDER BY analysis, attack, subject, measure"),
+        ("supporting classes", "SELECT * FROM support_index ORDER BY analysis, class"),
     ]
 
     func problems() throws(LogitError) -> [String] {
@@ -86,6 +89,10 @@ struct CatalogComparison {
         for id in try corpus.jsonNames(corpus.layout.evaluations) {
             let path = "\(corpus.layout.evaluations)/\(id).json"
             guard let record = try? JSONFile.read(EvaluationRecord.self, from: path) else { continue }
+            try expected.write { db in try Corpus.index(record, id: id, in: db) }
+        }
+        for id in try corpus.analysisIDs() {
+            guard let record = try? corpus.analysisRecord(id) else { continue }
             try expected.write { db in try Corpus.index(record, id: id, in: db) }
         }
         return problems

@@ -9,13 +9,16 @@ package struct SnapshotUses: Codable, Sendable, Equatable {
     package var tags: [String]
     package var defenders: [String]
     package var evaluations: [String]
+    package var analyses: [String]
 
     /// What could not be made again without the snapshot; empty where nothing is.
     package var dependents: String {
         func list(_ what: String, _ names: [String]) -> String? {
             names.isEmpty ? nil : "\(what) \(names.joined(separator: ", "))"
         }
-        return [list("defender", defenders), list("evaluation", evaluations)].compactMap { $0 }.joined(
+        return [list("defender", defenders), list("evaluation", evaluations), list("analysis", analyses)].compactMap {
+            $0
+        }.joined(
             separator: " and ")
     }
 }
@@ -27,6 +30,7 @@ package struct SnapshotDeletion: Codable, Sendable {
     /// What can no longer be made again.
     package var defenders: [String]
     package var evaluations: [String]
+    package var analyses: [String]
     /// Of files that `gc` may remove now.
     package var collectableBytes: Int
 }
@@ -36,7 +40,7 @@ extension Corpus {
         var uses = SnapshotUses(
             isHead: try headSnapshotID() == id, tags: try tags().filter { $0.snapshot == id }.map(\.name),
             defenders: [],
-            evaluations: [])
+            evaluations: [], analyses: [])
         for name in try defenderNames() {
             let record = try JSONFile.read(DefenderRecord.self, from: "\(layout.defenders)/\(name)/defender.json")
             if record.snapshot == id { uses.defenders.append(name) }
@@ -44,6 +48,10 @@ extension Corpus {
         for name in try jsonNames(layout.evaluations) {
             let record = try JSONFile.read(EvaluationRecord.self, from: "\(layout.evaluations)/\(name).json")
             if record.snapshot == id { uses.evaluations.append("\(name) (of \(record.defender))") }
+        }
+        for name in try analysisIDs() {
+            let record = try analysisRecord(name)
+            if record.snapshot == id { uses.analyses.append("\(name) (\(record.kind) of \(record.defender))") }
         }
         return uses
     }
@@ -85,7 +93,7 @@ extension Corpus {
             for tag in uses.tags { try db.execute(sql: "DELETE FROM tag_index WHERE name = ?", arguments: [tag]) }
         }
         return SnapshotDeletion(
-            id: id, tags: uses.tags, defenders: uses.defenders, evaluations: uses.evaluations,
+            id: id, tags: uses.tags, defenders: uses.defenders, evaluations: uses.evaluations, analyses: uses.analyses,
             collectableBytes: try Garbage.leftovers(self).reduce(0) { $0 + $1.bytes })
     }
 

@@ -18,7 +18,8 @@ extension Corpus {
                 tags: try names("SELECT name || '=' || snapshot FROM tag_index"),
                 selections: try names("SELECT name FROM selection_index"),
                 defenders: try names("SELECT name FROM defender_index"),
-                evaluations: try names("SELECT DISTINCT evaluation FROM evaluation_index")
+                evaluations: try names("SELECT DISTINCT evaluation FROM evaluation_index"),
+                analyses: try names("SELECT analysis FROM analysis_index")
             )
         }
         for split in try splits() where !known.splits.contains("\(split.dataset)/\(split.split)") {
@@ -49,6 +50,10 @@ extension Corpus {
             else {
                 continue
             }
+            try catalog.write { db in try Corpus.index(record, id: id, in: db) }
+        }
+        for id in try analysisIDs() where !known.analyses.contains(id) {
+            guard let record = try? analysisRecord(id) else { continue }
             try catalog.write { db in try Corpus.index(record, id: id, in: db) }
         }
     }

@@ -97,7 +97,8 @@ package enum Garbage {
             found.append(Item(path: "staging/\(name)", bytes: try bytes("\(layout.staging)/\(name)")))
         }
         var folders = [
-            "snapshots", "refs", "refs/tags", "selections", "datasets", "networks", "evaluations", "staging/plans",
+            "snapshots", "refs", "refs/tags", "selections", "datasets", "networks", "evaluations", "analyses",
+            "staging/plans",
         ]
         folders += try Files.list(layout.datasets).map { "datasets/\($0)" }
         for folder in folders where Files.isDirectory(layout.absolute(folder)) {

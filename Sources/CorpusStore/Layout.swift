@@ -19,11 +19,12 @@ package struct Layout: Sendable {
     package var selections: String { "\(root)/selections" }
     package var defenders: String { "\(root)/defenders" }
     package var evaluations: String { "\(root)/evaluations" }
+    package var analyses: String { "\(root)/analyses" }
     /// Shards that failed their checks, set aside by `repair`.
     package var damaged: String { "\(root)/damaged" }
 
     var folders: [String] {
-        [shards, staging, snapshots, tags, datasets, networks, selections, defenders, evaluations]
+        [shards, staging, snapshots, tags, datasets, networks, selections, defenders, evaluations, analyses]
     }
 
     /// The list of images of an unfinished ingest; its staged blocks lie in staging/NAME.
@@ -38,6 +39,8 @@ package struct Layout: Sendable {
         "\(datasets)/\(dataset)/\(split).images.tsv"
     }
     package func network(_ name: String) -> String { "\(networks)/\(name).json" }
+    package func evaluation(_ id: String) -> String { "\(evaluations)/\(id).json" }
+    package func analysis(_ id: String) -> String { "\(analyses)/\(id).json" }
     package func module(_ digest: String) -> String { "\(networks)/\(digest).pt" }
     package func absolute(_ relative: String) -> String { "\(root)/\(relative)" }
 

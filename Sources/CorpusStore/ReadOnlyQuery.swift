@@ -128,7 +128,9 @@ package final class ReadOnlyQuery {
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:
             return LogitError(
-                .usage, "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations")
+                .usage,
+                "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures"
+            )
         }
     }
 

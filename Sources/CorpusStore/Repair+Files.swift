@@ -56,6 +56,13 @@ extension Repair {
                 return \.evaluations
             }
         }
+        for id in try corpus.analysisIDs() {
+            try taking(corpus.layout.analysis(id), &report) { (_) throws(LogitError) in
+                let record = try corpus.analysisRecord(id)
+                try corpus.catalog.write { db in try Corpus.index(record, id: id, in: db) }
+                return \.analyses
+            }
+        }
     }
 
     /// Takes one file in and counts it, or names it as unreadable.

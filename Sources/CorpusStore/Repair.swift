@@ -35,6 +35,7 @@ package enum Repair {
         package var selections = 0
         package var defenders = 0
         package var evaluations = 0
+        package var analyses = 0
         /// Shards moved to damaged/, with the reason.
         package var setAside: [SetAside] = []
         /// Shards that were set aside by a former repair and are whole now: back at their places.

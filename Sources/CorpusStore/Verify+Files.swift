@@ -3,7 +3,7 @@ import Platform
 import Shards
 
 extension Verify {
-    /// Image lists, modules, weights, selections and evaluations against their digests.
+    /// Image lists, modules, weights, selections, evaluations and analyses against their digests.
     static func descriptorProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
         var problems: [String] = []
         func noting(_ body: () throws(LogitError) -> Void) {
@@ -39,6 +39,9 @@ extension Verify {
                     )
                 }
             }
+        }
+        for id in try corpus.analysisIDs() {
+            noting { () throws(LogitError) in _ = try corpus.analysis(id, as: AnalysisRecord.self) }
         }
         return problems
     }

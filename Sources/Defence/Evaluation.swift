@@ -35,7 +35,7 @@ package struct EvaluationResult: Codable, Sendable {
 
 package enum Evaluation {
     /// Rows corrected at once; fixed, so that results do not depend on memory or threads.
-    private static let batchRows = 512
+    static let batchRows = 512
 
     /// - Parameter attacks: canonical names, `clean` among them if wanted.
     /// - Throws: `notFound` where the snapshot has no rows of a variant; `corrupt` where a row fails its check.
@@ -43,6 +43,23 @@ package enum Evaluation {
         _ corpus: Corpus, manifest: SnapshotManifest, split: SplitDescriptor, network: NetworkDescriptor,
         attacks: [String], selection: SelectionFile?, defender: StoredDefender
     ) throws(LogitError) -> EvaluationResult {
+        let (net, rows) = try subject(
+            corpus, manifest: manifest, split: split, network: network, attacks: attacks, selection: selection,
+            defender: defender)
+        var figures: [EvaluationResult.Figure] = []
+        for attack in attacks { figures.append(try figure(rows, attack, net)) }
+        return EvaluationResult(
+            defender: defender.descriptor.name, weightsDigest: defender.descriptor.weightsDigest, snapshot: manifest.id,
+            dataset: split.dataset, split: split.split, selection: selection?.name, network: network.name,
+            figures: figures, created: timestamp())
+    }
+
+    /// A defender's network, and the rows that it may be used on.
+    /// - Throws: `badInput` or `stale` where the defender is not for these rows, or the rows are not those of the names.
+    static func subject(
+        _ corpus: Corpus, manifest: SnapshotManifest, split: SplitDescriptor, network: NetworkDescriptor,
+        attacks: [String], selection: SelectionFile?, defender: StoredDefender
+    ) throws(LogitError) -> (net: DefenderNet, rows: VariantRows) {
         guard defender.descriptor.classCount == network.classCount else {
             throw LogitError(
                 .badInput,
@@ -65,14 +82,8 @@ package enum Evaluation {
         }
         if let selection { try corpus.check(selection, split) }
         try corpus.refuseStale(manifest, split, network, AttackRegistry.variants(attacks))
-        let net = try defender.net()
         let rows = VariantRows(corpus, manifest, split, network, selection: selection.map { Set($0.ordinals) })
-        var figures: [EvaluationResult.Figure] = []
-        for attack in attacks { figures.append(try figure(rows, attack, net)) }
-        return EvaluationResult(
-            defender: defender.descriptor.name, weightsDigest: defender.descriptor.weightsDigest, snapshot: manifest.id,
-            dataset: split.dataset, split: split.split, selection: selection?.name, network: network.name,
-            figures: figures, created: timestamp())
+        return (try defender.net(), rows)
     }
 
     /// Accuracies over the rows of one variant, without and with correction.

@@ -95,6 +95,7 @@ package struct Experiment {
         case .selection(let selection): try select(selection)
         case .train(let step): try train(step)
         case .evaluate(let step): try evaluate(step)
+        case .analyse(let step): try analyse(step)
         case .report: try report()
         }
     }

@@ -33,12 +33,22 @@ package enum ExperimentStep: Sendable {
         package var attacks: [String]
     }
 
+    /// Over the rows of the defender's own network.
+    package struct Analysis: Sendable {
+        package var kind: Recipe.AnalysisEntry.Kind
+        package var training: Training
+        package var split: String
+        package var selection: String?
+        package var top: Int?
+    }
+
     case dataset(Recipe.DatasetEntry, Recipe.Split)
     case network(Recipe.NetworkEntry)
     case ingest(Ingest)
     case selection(Recipe.SelectionEntry)
     case train(Training)
     case evaluate(Evaluation)
+    case analyse(Analysis)
     case report
 
     package var title: String {
@@ -57,6 +67,9 @@ package enum ExperimentStep: Sendable {
         case .evaluate(let step):
             return
                 "evaluate \(step.defender) on \(step.network) over \(step.dataset)/\(step.split)\(step.selection.map { ", selection \($0)" } ?? "")"
+        case .analyse(let step):
+            return
+                "analyse \(step.kind.rawValue) of \(step.training.name) over \(step.training.dataset)/\(step.split)\(step.selection.map { ", selection \($0)" } ?? "")"
         case .report: return "report"
         }
     }
@@ -98,7 +111,8 @@ package struct ExperimentPlan: Sendable {
         }
         steps += recipe.selections.map { .selection($0) }
         steps += trainings.map { .train($0.step) } + adaptive
-        self.steps = steps + (try ExperimentPlan.evaluations(recipe, trainings)).map { .evaluate($0) } + [.report]
+        steps += (try ExperimentPlan.evaluations(recipe, trainings)).map { .evaluate($0) }
+        self.steps = steps + (try ExperimentPlan.analyses(recipe, trainings)).map { .analyse($0) } + [.report]
     }
 
     // MARK: Defenders
@@ -216,6 +230,38 @@ package struct ExperimentPlan: Sendable {
                 .init(
                     defender: step.name, network: network, dataset: dataset, split: split, selection: $0,
                     attacks: attacks)
+            }
+        }
+        return found
+    }
+
+    // MARK: Analyses
+
+    private static func analyses(
+        _ recipe: Recipe, _ trainings: Trainings
+    ) throws(LogitError) -> [ExperimentStep.Analysis] {
+        var found: [ExperimentStep.Analysis] = []
+        for entry in recipe.analyses {
+            for training in trainings where training.fold == nil {
+                let step = training.step
+                guard entry.defenders?.contains(training.entry.name) ?? true,
+                    entry.seeds?.contains(step.options.seed) ?? true
+                else { continue }
+                guard let split = entry.split ?? recipe.usualTest(of: step.dataset) else {
+                    throw LogitError(
+                        .badInput,
+                        "\(recipe.file): dataset \(step.dataset) has several splits and none is named test; say in analyses which split to look at"
+                    )
+                }
+                for kind in entry.kinds {
+                    // Supporting classes are those of one attack.
+                    if kind == .support || kind == .lowering, step.attacks.count > 1 { continue }
+                    found += entry.selections.map {
+                        .init(
+                            kind: kind, training: step, split: split, selection: $0 == "full" ? nil : $0,
+                            top: entry.top)
+                    }
+                }
             }
         }
         return found

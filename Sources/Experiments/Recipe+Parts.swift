@@ -137,14 +137,42 @@ extension Recipe {
             }, options: options)
     }
 
+    func readAnalysis(_ node: RecipeNode) throws(LogitError) -> AnalysisEntry {
+        let keys = try node.mapping(["kinds", "defenders", "seeds", "split", "selections", "top"])
+        var entry = AnalysisEntry(kinds: [], selections: ["full"])
+        for one in try keys.required("kinds", "[support]").list() {
+            let kind = try one.word(AnalysisEntry.Kind.allCases.map(\.rawValue))
+            if let kind = AnalysisEntry.Kind(rawValue: kind) { entry.kinds.append(kind) }
+        }
+        entry.defenders = try keys.optional("defenders", defenderNames)
+        entry.seeds = try keys.optional("seeds") { (node) throws(LogitError) in
+            var seeds: [UInt64] = []
+            for one in try node.list() { seeds.append(UInt64(try one.whole(0...Int.max))) }
+            return seeds
+        }
+        if keys["split"] != nil { entry.split = try split(keys, of: try dataset(keys), usual: nil) }
+        entry.selections = try keys.optional("selections", selectionNames) ?? ["full"]
+        entry.top = try keys["top"]?.whole(1...1_000_000)
+        return entry
+    }
+
+    private func defenderNames(_ node: RecipeNode) throws(LogitError) -> [String] {
+        var names: [String] = []
+        for one in try node.list() { names.append(try one.word(defenders.map(\.name))) }
+        return names
+    }
+
+    /// Names of selections, `full` among them.
+    private func selectionNames(_ node: RecipeNode) throws(LogitError) -> [String] {
+        var names: [String] = []
+        for one in try node.list() { names.append(try one.word(["full"] + selections.map(\.name))) }
+        return names
+    }
+
     func readEvaluation(_ node: RecipeNode) throws(LogitError) -> EvaluationEntry {
         let keys = try node.mapping(["defenders", "networks", "attacks", "dataset", "split", "selections"])
         var entry = EvaluationEntry(networks: .own)
-        entry.defenders = try keys.optional("defenders") { (node) throws(LogitError) in
-            var names: [String] = []
-            for one in try node.list() { names.append(try one.word(defenders.map(\.name))) }
-            return names
-        }
+        entry.defenders = try keys.optional("defenders", defenderNames)
         if let node = keys["networks"] {
             let words = try node.texts("own")
             if words == ["own"] || words == ["all"] {
@@ -159,11 +187,7 @@ extension Recipe {
             entry.dataset = dataset
             entry.split = try split(keys, of: dataset, usual: "test")
         }
-        entry.selections = try keys.optional("selections") { (node) throws(LogitError) in
-            var names: [String] = []
-            for one in try node.list() { names.append(try one.word(["full"] + selections.map(\.name))) }
-            return names
-        }
+        entry.selections = try keys.optional("selections", selectionNames)
         return entry
     }
 }

@@ -43,6 +43,7 @@ extension Recipe {
         } else {
             evaluations = implied
         }
+        for entry in try keys["analyses"]?.list() ?? [] { analyses.append(try readAnalysis(entry)) }
         if let node = keys["report"] { report = try Recipe.report(node, paths) }
     }
 

@@ -93,6 +93,21 @@ package struct Recipe: Sendable {
         package var selections: [String]?
     }
 
+    /// What is asked of defenders besides their accuracy.
+    package struct AnalysisEntry: Sendable {
+        package enum Kind: String, Sendable, CaseIterable { case support, lowering, precision, detection }
+        package var kinds: [Kind]
+        /// Of defender entries, by their name as written there; nil: all but those of folds.
+        package var defenders: [String]?
+        /// Nil: all.
+        package var seeds: [UInt64]?
+        package var split: String?
+        /// `full` for all images.
+        package var selections: [String]
+        /// Supporting classes of an image that count; nil: the command's default.
+        package var top: Int?
+    }
+
     package var file: String
     package var title: String
     package var datasets: [DatasetEntry] = []
@@ -101,6 +116,7 @@ package struct Recipe: Sendable {
     package var selections: [SelectionEntry] = []
     package var defenders: [DefenderEntry] = []
     package var evaluations: [EvaluationEntry] = []
+    package var analyses: [AnalysisEntry] = []
     package var report = ReportEntry()
 
     package struct ReportEntry: Sendable {

@@ -83,6 +83,10 @@ struct AccuracyTables {
                 }
             }
         }
+        // One defender on its own attack is in Table 1; beside a real table it says nothing.
+        if table.panels.contains(where: { $0.rows.count * $0.columns.count > 1 }) {
+            table.panels.removeAll { $0.rows.count * $0.columns.count == 1 }
+        }
         if table.isEmpty { table.notes.append(noDefender(&table)) }
         return table
     }
@@ -202,7 +206,13 @@ struct AccuracyTables {
         for logits in ["clean", attack] {
             cells.append(plain(&table, subject, images, logits, under: attack))
             if let family {
-                cells.append(corrected(&table, family, subject, images, logits))
+                var cell = corrected(&table, family, subject, images, logits)
+                if ReportFacts.defender(through: attack) != nil {
+                    // The paper attacks no defence.
+                    cell.paper = nil
+                    cell.figure?.paper = nil
+                }
+                cells.append(cell)
             } else {
                 if ReportFacts.defender(through: attack) == nil { table.missing.defender(subject.network, attack) }
                 cells.append(paperOnly(subject, images, logits, under: attack) { $0.corrected })
@@ -258,6 +268,7 @@ struct AccuracyTables {
         cell.paper = nil
         if PaperNumbers.network(like: subject.network) == "ResNet-50", images.isSelected, family.attacks.count == 1 {
             cell.paper = PaperNumbers.transfer(attack: attack, defence: family.attacks[0])
+            cell.paperNetwork = "ResNet-50"
         }
         cell.figure?.paper = cell.paper
         if family.attacks == [attack] { cell.marks.insert("own", at: 0) }
@@ -272,7 +283,7 @@ struct AccuracyTables {
         if let network = PaperNumbers.network(like: subject.network),
             let pair = PaperNumbers.pair(network, logits, defence: attack, isSelected: images.isSelected)
         {
-            cell.paper = part(pair)
+            (cell.paper, cell.paperNetwork) = (part(pair), network)
         }
         return cell
     }

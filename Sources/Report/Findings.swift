@@ -6,7 +6,7 @@ struct Findings {
     let facts: ReportFacts
 
     var section: ReportSection? {
-        let points = ownDefender + recovered
+        let points = ownDefender + bothWays + recovered
         guard !points.isEmpty else { return nil }
         var section = ReportSection(id: "findings", heading: "What carries over")
         section.paragraphs = ["The paper's findings that these figures can be held against, as they came out here."]
@@ -41,22 +41,47 @@ struct Findings {
         }
     }
 
+    /// PGD and MIM transfer both ways, C&W to DeepFool but not back, says the paper.
+    private var bothWays: [String] {
+        panels("table-3").flatMap { panel in
+            [("pgd", "mim"), ("cw", "deepfool")].compactMap { first, second -> String? in
+                func percent(_ attack: String, _ defence: String) -> String? {
+                    panel.rows.flatMap(\.cells).compactMap(\.figure).first {
+                        $0.logits == attack && $0.trainedUnder == [defence]
+                    }?.accuracy.value
+                }
+                guard let there = percent(second, first), let back = percent(first, second),
+                    let own = percent(first, first), let other = percent(second, second)
+                else { return nil }
+                return
+                    "On \(panel.caption), \(first)'s defender corrects \(there) of \(second) (whose own corrects \(other)), and \(second)'s corrects \(back) of \(first) (whose own corrects \(own))."
+            }
+        }
+    }
+
     /// Attacked and corrected may beat clean without a defence: the attack leaks the label.
     private var recovered: [String] {
-        panels("table-2").compactMap { panel in
-            let rows = panel.rows.compactMap { row -> (attack: String, clean: Double, attacked: Double)? in
+        var cases: [(images: String, name: String, isAbove: Bool)] = []
+        for panel in panels("table-2") {
+            for row in panel.rows {
                 guard row.cells.count == 4, let clean = row.cells[0].figure, let attacked = row.cells[3].figure,
                     ReportFacts.defender(through: attacked.logits) == nil
-                else { return nil }
-                return (row.keys[0], clean.accuracy.percent, attacked.accuracy.percent)
+                else { continue }
+                cases.append(
+                    (
+                        "\(clean.dataset)/\(clean.split), \(clean.images)",
+                        "\(clean.network) under \(attacked.logits) (\(attacked.accuracy.value) against \(clean.accuracy.value))",
+                        attacked.accuracy.percent > clean.accuracy.percent
+                    ))
             }
-            guard !rows.isEmpty else { return nil }
-            let above = rows.filter { $0.attacked > $0.clean }.map {
-                "\($0.attack) (\($0.attacked.formatted(2)) against \($0.clean.formatted(2)))"
-            }
-            return "Attacked and corrected beats clean without a defence for "
-                + (above.isEmpty ? "none of \(rows.count) attacks" : above.joined(separator: ", "))
-                + " on \(panel.caption)."
+        }
+        var images: [String] = []
+        for one in cases where !images.contains(one.images) { images.append(one.images) }
+        return images.map { set in
+            let all = cases.filter { $0.images == set }
+            let above = all.filter(\.isAbove).map(\.name)
+            return
+                "Attacked and corrected beats clean without a defence in \(above.count) of \(all.count) cases of \(set)\(above.isEmpty ? "" : ": " + above.joined(separator: ", "))."
         }
     }
 }

@@ -57,7 +57,7 @@ extension TableCell {
         if let accuracy = figure?.accuracy {
             lines = [(accuracy.counts, false), ("95 %: \(accuracy.interval)", false)]
         }
-        if let paper { lines.append(("paper: \(paper.formatted(2))", false)) }
+        if let paper { lines.append(("paper, \(paperNetwork): \(paper.formatted(2))", false)) }
         lines += marks.map { ($0, true) }
         return .init(value: figure?.accuracy.value ?? "–", lines: lines)
     }

@@ -44,9 +44,9 @@ struct TableCell {
     var figure: TableFigure?
     /// As in `own`, said in words beside the value.
     var marks: [String] = []
+    /// The paper's figure in percent, and the network that it is of.
     var paper: Double?
-
-    static let missing = TableCell(figure: nil)
+    var paperNetwork = ""
 }
 
 /// A part of a table: one network, split and set of images, or one attack.
@@ -116,10 +116,12 @@ struct ReportTable {
 
 extension TableCell {
     var text: String {
-        guard let accuracy = figure?.accuracy else { return "–" + (paper.map { " (paper \($0.formatted(2)))" } ?? "") }
+        guard let accuracy = figure?.accuracy else {
+            return "–" + (paper.map { " (paper \(paperNetwork) \($0.formatted(2)))" } ?? "")
+        }
         var text = "\(accuracy.value) [\(accuracy.interval)] \(accuracy.counts)"
         if !marks.isEmpty { text += " (\(marks.joined(separator: ", ")))" }
-        if let paper { text += " (paper \(paper.formatted(2)))" }
+        if let paper { text += " (paper \(paperNetwork) \(paper.formatted(2)))" }
         return text
     }
 

@@ -54,6 +54,14 @@ package enum ReportWriter {
         sections += made.filter { $0.id.hasPrefix("table-") }.map { ReportSection($0, made: source(again, facts)) }
         sections.append(meanLogit(means, facts))
         sections += made.filter { !$0.id.hasPrefix("table-") }.map { ReportSection($0, made: source(again, facts)) }
+        progress("reading analyses")
+        let support = SupportSections(corpus: corpus, facts: facts, options: options, folder: folder)
+        let ablations = AblationSection(corpus: corpus, facts: facts, options: options, folder: folder)
+        for part in [try support.coefficients(), try support.classes(), try ablations.section()].compactMap(\.self) {
+            var section = part.section
+            files += try section.write(part.data, into: folder) + section.figures.map { "\($0.id).svg" }
+            sections.append(section)
+        }
         let page = ReportPage(
             title: options.title
                 ?? "Defending by correcting logits: \(Files.absolute(options.corpus).split(separator: "/").last ?? "corpus")",

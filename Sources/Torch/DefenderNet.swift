@@ -1,9 +1,11 @@
 import CTorchAPI
 import Logits
 
-/// Shape and training constants of a fully connected network C → D → … → C with Adam.
+/// Shape and training constants of a fully connected network C → D → … → C (or 2, for a detector) with Adam.
 package struct DefenderNetOptions: Sendable, Equatable {
+    /// C, the inputs.
     package var classCount: Int
+    package var outputCount: Int
     /// D, the width of the hidden layers.
     package var hidden = 10_000
     /// 1: one linear map; 2: the paper's.
@@ -22,7 +24,11 @@ package struct DefenderNetOptions: Sendable, Equatable {
         device == .cpu && usesOperators ? Int32(CTORCH_DEVICE_CPU_OPERATORS.rawValue) : device.c
     }
 
-    package init(classCount: Int) { self.classCount = classCount }
+    /// - Parameter outputCount: as many as inputs where left out.
+    package init(classCount: Int, outputCount: Int? = nil) {
+        self.classCount = classCount
+        self.outputCount = outputCount ?? classCount
+    }
 }
 
 /// A fully connected network over logits, trained by Adam. One thread at a time.
@@ -34,7 +40,8 @@ package final class DefenderNet {
     package init(_ options: DefenderNetOptions) throws(LogitError) {
         let library = try TorchLibrary.shared()
         var stored = ctorch_mlp_options(
-            classes: Int64(options.classCount), hidden: Int64(options.hidden), layers: Int64(options.layers),
+            classes: Int64(options.classCount), outputs: Int64(options.outputCount), hidden: Int64(options.hidden),
+            layers: Int64(options.layers),
             dropout: options.dropout, learning_rate: options.learningRate, weight_decay: options.weightDecay,
             beta1: 0.9, beta2: 0.999, epsilon: 1e-8, seed: options.seed, device: options.cDevice)
         var result: OpaquePointer?
@@ -59,7 +66,7 @@ package final class DefenderNet {
     /// - Returns: the mean cross-entropy before the step.
     package func train(step: Int, logits: [Float], labels: [Int32]) throws(LogitError) -> Double {
         precondition(logits.count == labels.count * options.classCount && step >= 1)
-        precondition(labels.allSatisfy { $0 >= 0 && Int($0) < options.classCount })
+        precondition(labels.allSatisfy { $0 >= 0 && Int($0) < options.outputCount })
         var loss = 0.0
         try library.call {
             library.api.mlp_step(handle, Int64(step), Int64(labels.count), logits, labels, &loss, $0)
@@ -69,10 +76,10 @@ package final class DefenderNet {
         return loss
     }
 
-    /// Corrected logits of `logits` (count × classCount), dropout off.
+    /// Outputs (a defender's: corrected logits) of `logits` (count × classCount), dropout off.
     package func correct(_ logits: [Float]) throws(LogitError) -> [Float] {
-        var corrected = [Float](repeating: 0, count: logits.count)
         let count = logits.count / options.classCount
+        var corrected = [Float](repeating: 0, count: count * options.outputCount)
         guard count > 0 else { return corrected }
         try library.call {
             library.api.mlp_forward(handle, Int64(count), logits, &corrected, $0)
@@ -86,7 +93,7 @@ package final class DefenderNet {
     package func gradient(_ logits: [Float], cotangent: [Float]) throws(LogitError) -> (
         corrected: [Float], gradient: [Float]
     ) {
-        precondition(logits.count == cotangent.count)
+        precondition(logits.count == cotangent.count && options.outputCount == options.classCount)
         var corrected = [Float](repeating: 0, count: logits.count)
         var gradient = corrected
         let count = Int64(logits.count / options.classCount)
@@ -96,6 +103,31 @@ package final class DefenderNet {
             DefenderNet.failure($0)
         }
         return (corrected, gradient)
+    }
+
+    /// What the paper's interpretation is made of (section 5.1), for rows z with true class i, dropout off, ReLU′(0) = 0.
+    package struct Support: Sendable {
+        /// g(z), count × classCount like the others.
+        package let corrected: [Float]
+        /// S_k = H_ik − H_mean,k, where H_lk = ∂g(z)_l / ∂z_k: one vector-Jacobian product a row.
+        package let support: [Float]
+        /// H_mean,k = mean over l of H_lk: another one.
+        package let mean: [Float]
+    }
+
+    /// - Parameters:
+    ///   - logits: count × classCount.
+    ///   - labels: the true class of each row.
+    package func support(_ logits: [Float], labels: [Int32]) throws(LogitError) -> Support {
+        precondition(logits.count == labels.count * options.classCount && options.outputCount == options.classCount)
+        precondition(labels.allSatisfy { $0 >= 0 && Int($0) < options.classCount })
+        var (corrected, support, mean) = (logits, logits, logits)
+        try library.call {
+            library.api.mlp_support(handle, Int64(labels.count), logits, labels, &corrected, &support, &mean, $0)
+        } failing: {
+            DefenderNet.failure($0)
+        }
+        return Support(corrected: corrected, support: support, mean: mean)
     }
 
     /// Flat values in the order W1 (out × in), b1, W2, b2, …

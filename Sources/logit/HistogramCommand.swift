@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import CorpusStore
+import Defence
 import Experiments
 import Logits
 import Networks
@@ -9,7 +10,7 @@ import Report
 /// Which per-row statistic of which rows: shared by `histogram` and `bhattacharyya`.
 struct StatisticOptions: ParsableArguments {
     @Option(help: "The network; may be left out where there is one.") var network: String?
-    @Option(help: "Variants, separated by commas, or a .yaml file.") var attack = "clean,pgd"
+    @Option(help: "Variants, separated by commas, or a .yaml file; clean,pgd where left out.") var attack: String?
     @Option(help: "mean, minimum, maximum, l2, label_margin, label_rank, perturbation_l2 or perturbation_linf.")
     var statistic = "mean"
     @Option(help: "Equal bins between the smallest and largest value of all variants.") var bins = 20
@@ -37,7 +38,7 @@ struct StatisticOptions: ParsableArguments {
         let chosen = try selection.map { try corpus.selection($0) }
         let snapshot = try at.map { try corpus.snapshot($0) }
         var found: [(name: String, byImage: [Int64: Double])] = []
-        for choice in try AttackList.choices(attack, in: corpus) {
+        for choice in try AttackList.choices(attack ?? "clean,pgd", in: corpus) {
             let values = try corpus.statistic(
                 statistic, split: split, network: network.name, attack: choice.variant.canonical, selection: chosen,
                 at: snapshot)
@@ -130,11 +131,24 @@ struct HistogramCommand: ParsableCommand {
 struct BhattacharyyaCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "bhattacharyya",
-        abstract: "Bhattacharyya coefficient between the histograms of two variants over the same edges.",
-        discussion: "Example: logit bhattacharyya corpus --network resnet20 --attack clean,pgd --statistic mean")
+        abstract:
+            "Bhattacharyya coefficients between histograms of variants, or between supporting classes of defences.",
+        discussion: """
+            Histograms are over the same edges. With --supporting the counts of the supporting classes are compared (logit support
+            stores them), each attack's by its own defender, and beside them stands what each defender recovers of the other
+            attacks (logit evaluate stores it), with the rank correlation of the two over the pairs.
+            Example: logit bhattacharyya corpus --network resnet20 --attack clean,pgd --statistic mean
+            Example: logit bhattacharyya corpus --supporting --network resnet20
+            """)
 
     @Argument(help: "The corpus folder.") var corpus: String
     @OptionGroup var options: StatisticOptions
+    @Flag(help: "Compare supporting classes, of all attacks that have been analysed or those of --attack.")
+    var supporting = false
+    @Option(help: "With --supporting: attacks of one network, or networks under one attack.")
+    var across = SupportMatrix.Axis.attacks
+    @Flag(help: "With --supporting: only the union of two defences' most frequent classes, renormalised.") var union =
+        false
     @OptionGroup var output: OutputOptions
 
     private struct Pair: Encodable {
@@ -155,6 +169,11 @@ struct BhattacharyyaCommand: ParsableCommand {
     }
 
     func run() throws {
+        if supporting {
+            let opened = try Corpus(at: corpus, .reading)
+            let matrix = try SupportMatrix.read(opened, options, across: across, union: union)
+            return output.print(matrix, text: matrix.text)
+        }
         let series = try options.read(try Corpus(at: corpus, .reading))
         let histograms = series.histograms(bins: options.bins)
         guard histograms.count >= 2 else {

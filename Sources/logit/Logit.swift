@@ -20,6 +20,7 @@ struct Logit: ParsableCommand {
             VerifyCommand.self, ReplayCommand.self, RepairCommand.self, ScrubCommand.self, CompactCommand.self,
             GarbageCommand.self, SnapshotCommand.self, Select.self, SQL.self,
             HistogramCommand.self, BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self,
+            SupportCommand.self, Ablate.self, Detect.self,
             ReportCommand.self, ExperimentCommand.self,
             DefenderCommand.self, ExamineShard.self,
         ])

@@ -33,7 +33,7 @@ struct RepairCommand: ParsableCommand {
         }
         lines += report.incomplete + report.unreadable
         lines.append(
-            "the catalogue is rebuilt: \(report.shards.grouped) shards, \(report.rows.grouped) rows, \(report.snapshots) snapshots, \(report.tags) tags, \(report.selections) selections, \(report.defenders) defenders, \(report.evaluations) evaluations"
+            "the catalogue is rebuilt: \(report.shards.grouped) shards, \(report.rows.grouped) rows, \(report.snapshots) snapshots, \(report.tags) tags, \(report.selections) selections, \(report.defenders) defenders, \(report.evaluations) evaluations, \(report.analyses) analyses"
         )
         if report.lost.contains(where: \.isKnown) {
             lines.append("make the lost rows again: logit ingest \(corpus) --repair")

@@ -8,7 +8,7 @@ struct SQL: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "sql", abstract: "Ask the catalogue in SQL; nothing can be changed.",
         discussion: """
-            Views: rows, accuracy, snapshots, defenders, evaluations.
+            Views: rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures.
             Example: logit sql corpus "SELECT network, attack, accuracy FROM accuracy"
             """)
 

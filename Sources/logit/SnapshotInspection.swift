@@ -139,6 +139,7 @@ extension SnapshotCommand {
             if !report.tags.isEmpty { lines.append("deleted its tags: \(report.tags.joined(separator: ", "))") }
             let lost =
                 report.defenders.map { "defender \($0)" } + report.evaluations.map { "evaluation \($0)" }
+                + report.analyses.map { "analysis \($0)" }
             if !lost.isEmpty { lines.append("no longer to be made again: \(lost.joined(separator: ", "))") }
             lines.append("logit gc would remove \(report.collectableBytes.grouped) bytes")
             output.print(report, text: lines.joined(separator: "\n"))

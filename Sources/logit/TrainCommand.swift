@@ -89,7 +89,7 @@ struct Train: ParsableCommand {
 }
 
 /// Adds a result that is there already to the corpus: waits for another writer, so that nothing computed is lost.
-private func adding(to corpus: String, _ output: OutputOptions, _ body: (Corpus) throws -> Void) throws {
+func adding(to corpus: String, _ output: OutputOptions, _ body: (Corpus) throws -> Void) throws {
     let patience = Patience(seconds: 600) { output.note($0) }
     try body(try Corpus(at: corpus, .writing, patience: patience))
 }

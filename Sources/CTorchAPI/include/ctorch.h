@@ -14,7 +14,7 @@
 extern "C" {
 #endif
 
-#define CTORCH_ABI_VERSION 3
+#define CTORCH_ABI_VERSION 4
 #define CTORCH_ERROR_BYTES 1024
 
 typedef struct ctorch_module ctorch_module;
@@ -46,9 +46,10 @@ typedef struct {
 } ctorch_shape;
 
 typedef struct {
-    int64_t classes;   /* C in, C out */
+    int64_t classes;   /* C, the inputs */
+    int64_t outputs;   /* C for a defender, 2 for a detector */
     int64_t hidden;    /* D */
-    int64_t layers;    /* 1: linear C -> C; 2: C -> D -> C; more: further D -> D */
+    int64_t layers;    /* 1: linear C -> outputs; 2: C -> D -> outputs; more: further D -> D */
     double dropout;    /* probability of dropping, after ReLU, hidden layers only */
     double learning_rate, weight_decay, beta1, beta2, epsilon; /* Adam, weight decay in the gradient */
     uint64_t seed;
@@ -100,6 +101,11 @@ typedef struct {
     int32_t (*mlp_gradient)(
         ctorch_mlp *mlp, int64_t count, const float *logits, const float *cotangent, float *corrected, float *gradient,
         char *error);
+    /* Of each row z with class i (labels, outputs = classes), dropout off, ReLU'(0) = 0: the slopes with respect to z of
+     * g_i - mean over l of g_l (support) and of mean over l of g_l (mean), each count * classes, and g (corrected). */
+    int32_t (*mlp_support)(
+        ctorch_mlp *mlp, int64_t count, const float *logits, const int32_t *labels, float *corrected, float *support,
+        float *mean, char *error);
     /* Parameters in order W1 (out x in), b1, W2, b2, ...; `part` 0 parameters, 1 Adam's first moments, 2 second. */
     int64_t (*mlp_parameter_count)(ctorch_mlp *mlp);
     int32_t (*mlp_get)(ctorch_mlp *mlp, int32_t part, float *values, char *error);

@@ -1,0 +1,1 @@
+../../../schema/catalog/catalog-v5.sql
