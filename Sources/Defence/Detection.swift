@@ -1,6 +1,7 @@
 import Analysis
 import CorpusStore
 import Logits
+import Shards
 import Torch
 
 /// Telling attacked logits from clean ones.

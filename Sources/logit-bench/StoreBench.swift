@@ -45,7 +45,10 @@ struct VerifyBench: ParsableCommand {
             let round = [
                 try Timing { for path in paths { _ = try Checksum128.file(path) } },
                 try Timing {
-                    for path in paths { _ = Checksum128.hex(try MappedFile(path).bytes) }
+                    for path in paths {
+                        let file = try MappedFile(path)
+                        withExtendedLifetime(file) { _ = Checksum128.hex(file.bytes) }
+                    }
                 },
                 Timing {
                     inParallel(usableCoreCount()) { thread in

@@ -27,7 +27,7 @@ struct StoreReadBench: ParsableCommand {
         for threads in [1, 2] {
             let rows = try RandomRows(paths, batch: batch)
             found["first\(threads)"] = try rows.timing(threads: threads, seconds: nil)
-            try rows.compare(with: source.bytes.bindMemory(to: Float.self))
+            try withExtendedLifetime(source) { try rows.compare(with: source.bytes.bindMemory(to: Float.self)) }
             found["\(threads)"] = try rows.timing(threads: threads, seconds: seconds)
         }
         try printLine(found)

@@ -52,7 +52,7 @@ struct StoreWriteBench: ParsableCommand {
         let encoding = ShardEncoding(codec: codec, chunkRows: chunkRows)
         try encoding.check(classCount: classes)
         let bytes = try MappedFile(logits)
-        let values = [Float](bytes.bytes.bindMemory(to: Float.self))
+        let values = withExtendedLifetime(bytes) { [Float](bytes.bytes.bindMemory(to: Float.self)) }
         guard values.count % classes == 0 else { throw ValidationError("\(logits) is no whole number of rows") }
         let timing: Timing
         switch what {

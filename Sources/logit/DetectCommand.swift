@@ -3,6 +3,7 @@ import CorpusStore
 import Defence
 import Logits
 import Report
+import Shards
 
 struct Detect: ParsableCommand {
     static let configuration = CommandConfiguration(
