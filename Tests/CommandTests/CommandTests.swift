@@ -222,7 +222,7 @@ func readOnly() throws {
         ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"], ["snapshot", "show"], ["snapshot", "diff"], ["snapshot", "delete"], ["compact"], ["gc"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],
-        ["defender", "export"],
+        ["report"], ["experiment", "run"], ["defender", "export"],
     ])
 func help(command: [String]) throws {
     let ran = try run(logit, command + ["--help"])
