@@ -94,13 +94,22 @@ struct SnapshotCommand: ParsableCommand {
 
 struct Select: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Name a set of images: for each class the first ones that a network gets right.",
-        discussion: "Example: logit select corpus paper --correct-by resnet20 --per-class 1 --split test")
+        abstract:
+            "Name a set of images: for each class the first ones that a network gets right, or so many at random.",
+        discussion: """
+            --random draws from the whole split, or from --among; the images of a smaller number are among those of a larger one of
+            the same seed, which is what a learning curve wants.
+            Example: logit select corpus paper --correct-by resnet20 --per-class 1 --split test
+            Example: logit select corpus tenth --random 1000 --split train
+            """)
 
     @Argument(help: "The corpus folder.") var corpus: String
     @Argument(help: "The selection's name.") var name: String
-    @Option(help: "The network that must get the clean image right.") var correctBy: String
-    @Option(help: "Images a class.") var perClass = 1
+    @Option(help: "The network that must get the clean image right.") var correctBy: String?
+    @Option(help: "Images a class, with --correct-by.") var perClass = 1
+    @Option(help: "So many images at random.") var random: Int?
+    @Option(help: "Draw from this selection.") var among: String?
+    @Option(help: "Seed of the draw.") var seed: UInt64 = 0
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; test where left out.") var split: String?
     @OptionGroup var waiting: WaitOption
@@ -118,18 +127,23 @@ struct Select: ParsableCommand {
         guard perClass >= 1 else {
             throw LogitError(.usage, "--per-class is \(perClass); give a whole number of at least 1")
         }
-        let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
-        let network = try opened.network(correctBy)
-        let chosen = try opened.split(dataset: dataset, split: split, usual: "test")
-        let found = try opened.correctImages(of: chosen, by: network.name, perClass: perClass)
-        guard !found.ordinals.isEmpty else {
+        guard (correctBy == nil) != (random == nil), among == nil || random != nil else {
             throw LogitError(
-                .badInput,
-                "network \(network.name) gets no image of \(chosen.dataset)/\(chosen.split) right, so the selection would be empty; choose another network"
+                .usage,
+                "a selection is either of images that a network gets right (--correct-by, with --per-class) or random (--random, with --among and --seed); give one of the two"
             )
         }
-        let provenance =
-            "for each class the first \(perClass) images in ordinal order that \(network.name) (module \(network.digest.prefix(12))) gets right"
+        let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
+        let chosen = try opened.split(dataset: dataset, split: split, usual: "test")
+        let found: (ordinals: [Int64], images: [String])
+        let provenance: String
+        if let random {
+            found = try opened.randomImages(
+                of: chosen, count: random, seed: seed, among: try among.map { try opened.selection($0) })
+            provenance = "\(random) images at random\(among.map { " of selection \($0)" } ?? ""), seed \(seed)"
+        } else {
+            (found, provenance) = try correct(opened, chosen)
+        }
         try opened.addSelection(
             SelectionFile(
                 formatVersion: 1, name: name, dataset: chosen.dataset, split: chosen.split,
@@ -142,6 +156,23 @@ struct Select: ParsableCommand {
             result,
             text:
                 "selection \(name): \(result.images.grouped) images of \(chosen.dataset)/\(chosen.split), \(provenance)"
+        )
+    }
+
+    private func correct(
+        _ opened: Corpus, _ chosen: SplitDescriptor
+    ) throws -> (found: (ordinals: [Int64], images: [String]), provenance: String) {
+        let network = try opened.network(correctBy)
+        let found = try opened.correctImages(of: chosen, by: network.name, perClass: perClass)
+        guard !found.ordinals.isEmpty else {
+            throw LogitError(
+                .badInput,
+                "network \(network.name) gets no image of \(chosen.dataset)/\(chosen.split) right, so the selection would be empty; choose another network"
+            )
+        }
+        return (
+            found,
+            "for each class the first \(perClass) images in ordinal order that \(network.name) (module \(network.digest.prefix(12))) gets right"
         )
     }
 }
