@@ -41,7 +41,11 @@ func areas() throws {
         for (x, y) in zip(roc.falsePositives, roc.truePositives) { #expect(theirs.contains("\(x) \(y)")) }
         // No corner is left out: the trapezoids under what is kept have the whole area.
         let (x, y) = (roc.falsePositives, roc.truePositives)
-        let area = (1..<x.count).reduce(0.0) { $0 + (x[$1] - x[$1 - 1]) * (y[$1] + y[$1 - 1]) / 2 }
+        var area = 0.0
+        for place in 1..<x.count {
+            let height = (y[place] + y[place - 1]) / 2
+            area += (x[place] - x[place - 1]) * height
+        }
         #expect(abs(area - one.area) < 1e-12 && x.first == 0 && y.first == 0 && x.last == 1 && y.last == 1)
         let short = try one.roc(points: 5)
         #expect(short.falsePositives.count <= 5 && short.truePositives.last == 1 && short.area == roc.area)
