@@ -16,6 +16,7 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -32,6 +33,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
     ],
     targets: [
         // Layer 0: C. System libraries and thin shims, no logic of ours.
@@ -79,14 +81,26 @@ let package = Package(
         swift("Defence", ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"]),
 
         // Layer 6
-        swift("Report", ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"]),
+        .target(
+            name: "Report",
+            dependencies: [
+                "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", mustache,
+            ], resources: [.embedInCode("Resources/report.mustache")], swiftSettings: strict),
 
-        // Layer 7: entry points, thin.
+        // Layer 7
+        swift(
+            "Experiments",
+            [
+                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence",
+                "Report", yams,
+            ]),
+
+        // Layer 8: entry points, thin.
         .executableTarget(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", arguments,
+                "Sampling", "Defence", "Report", "Experiments", arguments,
             ], swiftSettings: strict),
 
         .executableTarget(
@@ -127,6 +141,7 @@ let package = Package(
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
+        tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"]),
         tests("Tidy", ["TestSupport"]),
     ],

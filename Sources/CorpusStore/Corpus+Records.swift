@@ -74,27 +74,6 @@ extension Corpus {
         return (ordinals, images)
     }
 
-    /// So many images of a split, or of a selection of it, drawn by a seed: each as likely as any other, and those of a smaller
-    /// number are among those of a larger one. For learning curves.
-    /// - Throws: `usage` where there are not so many.
-    package func randomImages(
-        of split: SplitDescriptor, count: Int, seed: UInt64, among selection: SelectionFile? = nil
-    ) throws(LogitError) -> (ordinals: [Int64], images: [String]) {
-        let listed = try images(of: split)
-        if let selection { try check(selection, split) }
-        let pool = selection?.ordinals ?? listed.indices.map(Int64.init)
-        guard (1...pool.count).contains(count) else {
-            throw LogitError(
-                .usage,
-                "--random is \(count); give a whole number from 1 to \(pool.count), the images of \(selection.map { "selection \($0.name)" } ?? "\(split.dataset)/\(split.split)")"
-            )
-        }
-        let random = Philox(key: seed)
-        let drawn = pool.map { (random.bits(UInt64(bitPattern: $0)), $0) }.sorted { $0 < $1 }.prefix(count).map(\.1)
-            .sorted()
-        return (drawn, drawn.map { listed[Int($0)].id })
-    }
-
     // MARK: Defenders and evaluations: files written by Defence, indexed here
 
     package func indexDefender(_ name: String) throws(LogitError) {

@@ -105,20 +105,22 @@ func randomImages() throws {
     let folder = TemporaryFolder()
     let corpus = try Corpus(at: try Fixtures.corpus(folder), .reading)
     let split = try corpus.split(dataset: nil, split: nil)
-    let hundred = try corpus.randomImages(of: split, count: 100, seed: 3)
-    let ten = try corpus.randomImages(of: split, count: 10, seed: 3)
+    let hundred = try corpus.selectionAtRandom("r", split, count: 100, seed: 3)
+    let ten = try corpus.selectionAtRandom("r", split, count: 10, seed: 3)
     #expect(Set(ten.ordinals).isSubset(of: hundred.ordinals) && hundred.ordinals == hundred.ordinals.sorted())
     #expect(try corpus.images(of: split)[Int(ten.ordinals[4])].id == ten.images[4])
-    #expect(try corpus.randomImages(of: split, count: 100, seed: 4).ordinals != hundred.ordinals)
-    #expect(try corpus.randomImages(of: split, count: 1200, seed: 3).ordinals == (0..<1200).map(Int64.init))
+    #expect(try corpus.selectionAtRandom("r", split, count: 100, seed: 4).ordinals != hundred.ordinals)
+    #expect(try corpus.selectionAtRandom("r", split, count: 1200, seed: 3).ordinals == (0..<1200).map(Int64.init))
     var counts = [Int](repeating: 0, count: 1200)
     for seed in 0..<200 as Range<UInt64> {
-        for ordinal in try corpus.randomImages(of: split, count: 600, seed: seed).ordinals { counts[Int(ordinal)] += 1 }
+        for ordinal in try corpus.selectionAtRandom("r", split, count: 600, seed: seed).ordinals {
+            counts[Int(ordinal)] += 1
+        }
     }
     // Binomial: 100 of 200, standard deviation 7.
     #expect(counts.allSatisfy { (60...140).contains($0) })
     for count in [0, -1, 1201] {
-        let error = #expect(throws: LogitError.self) { try corpus.randomImages(of: split, count: count, seed: 0) }
+        let error = #expect(throws: LogitError.self) { try corpus.selectionAtRandom("r", split, count: count, seed: 0) }
         #expect(error?.code == .usage && error?.message.contains("1 to 1200") == true)
     }
 }

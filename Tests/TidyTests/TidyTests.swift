@@ -13,7 +13,14 @@ private let allowed: [String: Set<String>] = [
     "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Yams"],
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
-    "Report": ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"],
+    "Report": [
+        "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", "Mustache",
+    ],
+    "Experiments": [
+        "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence",
+        "Report",
+        "Yams",
+    ],
 ]
 
 /// Foundation stays out of what other programs will load.
