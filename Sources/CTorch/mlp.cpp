@@ -114,7 +114,8 @@ void forward(ctorch_mlp &mlp, int64_t step) {
     const double keep = step < 0 ? 1 : 1 - mlp.options.dropout;
     for (size_t l = 0; l < mlp.layers.size(); l++) {
         auto &layer = mlp.layers[l];
-        at::addmm_out(layer.output, layer.bias, *x, layer.weight.t());
+        layer.output.copy_(layer.bias.expand_as(layer.output));
+        mlp.elementwise->product(layer.output, true, *x, false, layer.weight, true);
         mlp.watch.mark(products);
         if (l + 1 < mlp.layers.size()) {
             const uint64_t key = mix(mix(mix(~mlp.options.seed) ^ static_cast<uint64_t>(step)) ^ l);
@@ -128,22 +129,23 @@ void forward(ctorch_mlp &mlp, int64_t step) {
 
 // From the last layer's `output_gradient` to the first layer's; parameter gradients on the way if asked for.
 void backward(ctorch_mlp &mlp, float scale, bool parameters, at::Tensor *input_gradient) {
+    const auto product = mlp.elementwise->product;
     for (size_t l = mlp.layers.size(); l-- > 0;) {
         auto &layer = mlp.layers[l];
         const auto &x = l == 0 ? mlp.input : mlp.layers[l - 1].output;
         if (parameters) {
-            at::mm_out(layer.weight_gradient, layer.output_gradient.t(), x);
+            product(layer.weight_gradient, false, layer.output_gradient, true, x, false);
             mlp.watch.mark(products);
             at::sum_out(layer.bias_gradient, layer.output_gradient, 0);
             mlp.watch.mark(elements);
         }
         if (l == 0) {
-            if (input_gradient) at::mm_out(*input_gradient, layer.output_gradient, layer.weight);
+            if (input_gradient) product(*input_gradient, false, layer.output_gradient, false, layer.weight, false);
             mlp.watch.mark(products);
             return;
         }
         auto &below = mlp.layers[l - 1].output_gradient;
-        at::mm_out(below, layer.output_gradient, layer.weight);
+        product(below, false, layer.output_gradient, false, layer.weight, false);
         mlp.watch.mark(products);
         mlp.elementwise->gate(below, x, scale);
         mlp.watch.mark(elements);
