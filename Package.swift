@@ -27,6 +27,8 @@ let package = Package(
         .library(name: "LogitTorch", type: .dynamic, targets: ["CTorch"]),
         // HDF5's filter 32015 for stock tools (tools/install-plugin); nothing of ours loads it.
         .library(name: "H5Zzstd", type: .dynamic, targets: ["CH5Plugin"]),
+        // The extension that any SQLite loads (`.load ./liblogitsql`).
+        .library(name: "logitsql", type: .dynamic, targets: ["CLogitSQLLibrary"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -48,6 +50,19 @@ let package = Package(
             // Loaded by programs that know no Swift: without its start-up code and library.
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
         .target(name: "CAttackKernels"),
+        .target(name: "CVectorKernels"),
+        .target(name: "CLogitSQL"),
+        .target(
+            name: "CLogitSQLLibrary", dependencies: ["LogitSQL"], exclude: ["exports.map"],
+            linkerSettings: [
+                // Hosts close what they load while threads of ours may run: it stays loaded.
+                .unsafeFlags([
+                    "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "-z", "-Xlinker", "defs",
+                    "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CLogitSQLLibrary/exports.map",
+                ]),
+                // What FoundationEssentials rests on where it is linked into the library.
+                .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
+            ]),
         .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
         .target(
@@ -96,11 +111,12 @@ let package = Package(
             ]),
 
         // Layer 8: entry points, thin.
+        swift("LogitSQL", ["Logits", "Platform", "Shards", "Analysis", "CLogitSQL", "CVectorKernels"]),
         .executableTarget(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", "Experiments", arguments,
+                "Sampling", "Defence", "Report", "Experiments", "LogitSQL", arguments,
             ], swiftSettings: strict),
 
         .executableTarget(
@@ -121,7 +137,7 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence", "CH5Zstd",
-                "TestSupport",
+                "TestSupport", "LogitSQL", sqlite,
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
@@ -141,6 +157,9 @@ let package = Package(
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
+        tests(
+            "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"]),
         tests("Tidy", ["TestSupport"]),

@@ -25,18 +25,29 @@ package final class ReadOnlyQuery {
 
     /// - Parameters:
     ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
+    ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
-    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
-        throws(LogitError)
-    {
+    package init(
+        _ corpus: Corpus, at snapshot: SnapshotManifest?, loading entryPoint: (@convention(c) () -> Void)? = nil,
+        shouldStop: @escaping @Sendable () -> Bool
+    ) throws(LogitError) {
         try corpus.refuseChangedDescriptors()
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
+        sqlite3_auto_extension(entryPoint)
+        defer { sqlite3_cancel_auto_extension(entryPoint) }
         (handle, access) = try Catalog.translating("open", path) { [path] in
             try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
         }
         self.shouldStop = shouldStop
         try shadow(snapshot)
+        if entryPoint != nil {
+            // So that snapshots() can be called; where a catalogue of before is shadowed, there is the view alone.
+            _ = execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.snapshots USING snapshots")
+            if let snapshot, !execute("SELECT logits_at('\(snapshot.id)')") {
+                throw LogitError(.io, "cannot show snapshot \(snapshot.id.prefix(12)) (\(reason)); run logit verify")
+            }
+        }
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
         sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
@@ -113,7 +124,6 @@ package final class ReadOnlyQuery {
     }
 
     private func failure(_ status: Int32) -> LogitError {
-        let reason = String(cString: sqlite3_errmsg(handle))
         switch status & 0xFF {
         case SQLITE_AUTH:
             return LogitError(
@@ -142,17 +152,21 @@ package final class ReadOnlyQuery {
             if case .integer(let value) = values[0] { version = Int(value) }
         }
         let sql = Catalog.shadows(ofVersion: version, at: snapshot?.id)
-        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
-            throw LogitError(
-                .io,
-                "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
+        guard execute(sql) else {
+            throw LogitError(.io, "cannot prepare the views of the query: \(reason); run logit verify")
         }
     }
+
+    private func execute(_ sql: String) -> Bool { sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK }
+
+    private var reason: String { String(cString: sqlite3_errmsg(handle)) }
 
     private static func authorise(_ action: Int32, _ first: UnsafePointer<CChar>?) -> Int32 {
         switch action {
         case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
         case SQLITE_FUNCTION: return SQLITE_OK
+        // SQLite asks this when it connects to a table of an extension; an UPDATE from outside it refuses by itself.
+        case SQLITE_UPDATE: return first.map { String(cString: $0) } == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
         case SQLITE_PRAGMA:
             let readable = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "user_version"]
             return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY

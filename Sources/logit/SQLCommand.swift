@@ -1,6 +1,7 @@
 import ArgumentParser
 import CorpusStore
 import Foundation
+import LogitSQL
 import Logits
 import Report
 
@@ -26,7 +27,7 @@ struct SQL: ParsableCommand {
         let opened = try Corpus(at: corpus, .reading)
         let snapshot = try at.map { try opened.snapshot($0) }
         let deadline = timeout.map { Date().addingTimeInterval($0) }
-        let query = try ReadOnlyQuery(opened, at: snapshot) {
+        let query = try ReadOnlyQuery(opened, at: snapshot, loading: SQLExtension.entryPoint) {
             Interrupt.isAsked || deadline.map { Date() > $0 } ?? false
         }
         var printer = Printer(format: format)
