@@ -161,7 +161,7 @@ let package = Package(
             "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
             data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
-        tests("Command", ["logit", "TestSupport"]),
+        tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),
         tests("Tidy", ["TestSupport"]),
     ],
     cxxLanguageStandard: .cxx17
