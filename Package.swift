@@ -16,6 +16,7 @@ let grdb = Target.Dependency.product(name: "GRDB", package: "GRDB.swift")
 let sqlite = Target.Dependency.product(name: "GRDBSQLite", package: "GRDB.swift")
 let crypto = Target.Dependency.product(name: "Crypto", package: "swift-crypto")
 let arguments = Target.Dependency.product(name: "ArgumentParser", package: "swift-argument-parser")
+let mustache = Target.Dependency.product(name: "Mustache", package: "swift-mustache")
 let yams = Target.Dependency.product(name: "Yams", package: "Yams")
 
 let package = Package(
@@ -34,6 +35,7 @@ let package = Package(
         .package(url: "https://github.com/apple/swift-argument-parser", exact: "1.8.2"),
         .package(url: "https://github.com/apple/swift-crypto", exact: "4.5.2"),
         .package(url: "https://github.com/jpsim/Yams", exact: "6.2.2"),
+        .package(url: "https://github.com/hummingbird-project/swift-mustache", exact: "2.1.1"),
     ],
     targets: [
         // Layer 0: C. System libraries and thin shims, no logic of ours.
@@ -94,21 +96,34 @@ let package = Package(
         swift("Defence", ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"]),
 
         // Layer 6
-        swift("Report", ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"]),
+        .target(
+            name: "Report",
+            dependencies: [
+                "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", mustache,
+            ], resources: [.embedInCode("Resources/report.mustache")], swiftSettings: strict),
 
-        // Layer 7: entry points, thin.
+        // Layer 7
+        swift(
+            "Experiments",
+            [
+                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence",
+                "Report", yams,
+            ]),
+
+        // Layer 8: entry points, thin.
         swift("LogitSQL", ["Logits", "Platform", "Shards", "Analysis", "CLogitSQL", "CVectorKernels"]),
         .executableTarget(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", "LogitSQL", arguments,
+                "Sampling", "Defence", "Report", "Experiments", "LogitSQL", arguments,
             ], swiftSettings: strict),
 
         .executableTarget(
             name: "logit-bench",
             dependencies: [
-                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling",
+                arguments,
             ],
             swiftSettings: strict),
 
@@ -126,11 +141,13 @@ let package = Package(
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
-        tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests(
+            "Torch", ["Logits", "Platform", "Torch", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "make_support.py", "support.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
-        tests("Analysis", ["Analysis", "TestSupport"]),
+        tests("Analysis", ["Analysis", "TestSupport"], data: ["make_roc.py", "roc.json"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests(
             "CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb],
@@ -143,6 +160,7 @@ let package = Package(
         tests(
             "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
             data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
+        tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),
         tests("Tidy", ["TestSupport"]),
     ],

@@ -3,7 +3,7 @@ two questions: counts of the row means over BINS bins of LOW … HIGH, and the m
 import os, sqlite3
 import numpy as np
 
-BINS, LOW, HIGH = 100, -2.0, 2.0
+BINS, LOW, HIGH = 100, -0.3, 0.3
 PART = 4096  # rows that are read at once
 
 

@@ -17,14 +17,21 @@ package struct Proportion: Sendable, Equatable, Codable {
             (value, low, high) = (nil, nil, nil)
             return
         }
+        let p = Double(count) / Double(total)
+        let bounds = Proportion.wilson(p, of: total)
+        value = p
+        low = count == 0 ? 0 : bounds.low
+        high = count == total ? 1 : bounds.high
+    }
+
+    /// The 95 % Wilson score interval of a share that n trials gave.
+    package static func wilson(_ p: Double, of total: Int) -> (low: Double, high: Double) {
+        precondition(total > 0)
         let z = 1.959963984540054
         let n = Double(total)
-        let p = Double(count) / n
         let centre = (p + z * z / (2 * n)) / (1 + z * z / n)
         let half = z / (1 + z * z / n) * (p * (1 - p) / n + z * z / (4 * n * n)).squareRoot()
-        value = p
-        low = count == 0 ? 0 : centre - half
-        high = count == total ? 1 : centre + half
+        return (max(0, centre - half), min(1, centre + half))
     }
 }
 

@@ -61,6 +61,17 @@ package enum Checkpoint {
 }
 
 extension StoredDefender {
+    /// What is there of a defender, finished or not; nil where there is nothing.
+    package static func begun(_ name: String, in corpus: Corpus) throws(LogitError) -> DefenderDescriptor? {
+        let folder = folder(corpus.layout, name)
+        if try corpus.defenderNames().contains(name) {
+            let descriptor = try StoredDefender(corpus, name).descriptor
+            if descriptor.epochsDone >= descriptor.options.epochs { return descriptor }
+        }
+        // A process killed while it saved may have left a newer checkpoint than descriptor.
+        return Files.exists(Checkpoint.path(folder)) ? try Checkpoint.read(folder).descriptor : nil
+    }
+
     /// Checkpoints that do not hold what their digests say, one sentence each.
     package static func checkpointProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
         var problems: [String] = []

@@ -25,7 +25,7 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
 
     package init() {}
 
-    func check() throws(LogitError) {
+    package func check() throws(LogitError) {
         let whole: [(String, Int, ClosedRange<Int>)] = [
             ("--hidden", hidden, 1...1_000_000), ("--layers", layers, 1...16), ("--epochs", epochs, 1...1_000_000),
             ("--batch", batch, 1...1 << 20),
@@ -50,7 +50,7 @@ package struct DefenderOptions: Codable, Sendable, Equatable {
 
     /// What must be the same for a resume, spelled as on the command line. Epochs are missing: more of them is what resuming
     /// is for.
-    var spelled: [(name: String, value: String)] {
+    package var spelled: [(name: String, value: String)] {
         [
             ("--hidden", "\(hidden)"), ("--layers", "\(layers)"), ("--dropout", "\(dropout)"), ("--batch", "\(batch)"),
             ("--lr", "\(learningRate)"), ("--weight-decay", "\(weightDecay)"), ("--p", "\(cleanProbability)"),
@@ -77,6 +77,8 @@ package struct DefenderDescriptor: Codable, Sendable, Descriptor {
         package var validationClean: Double?
         package var validationAttacked: Double?
         package var seconds: Double
+        /// Of these, waiting for data; nil where a former version trained.
+        package var waitingSeconds: Double?
     }
 
     package var formatVersion = 1
@@ -108,7 +110,7 @@ package struct DefenderDescriptor: Codable, Sendable, Descriptor {
     }
 
     /// Intra-op threads, which the last bits of a matrix product depend on.
-    var threads: Int? { recorded?.intraOpThreads }
+    package var threads: Int? { recorded?.intraOpThreads }
 
     /// `cpu`, or `cuda (NVIDIA H100)`.
     var device: String {

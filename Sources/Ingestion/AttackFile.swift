@@ -22,13 +22,11 @@ package struct AttackFile {
     /// Reads the file; its entries are not yet understood.
     package init(_ path: String) throws(LogitError) {
         self.path = path
-        let text = try Files.readText(path, limit: AttackFile.sizeLimit)
-        // An alias needs both; without any, the tree is no larger than the file.
-        guard !(text.contains("&") && text.contains("*")) else {
-            throw LogitError(
-                .badInput, "\(path) holds & and *, YAML's anchors and aliases; write each attack out, without them")
+        let wanted = YAMLFile.Wanted(
+            what: "list of attacks", whole: "each attack", help: "logit ingest --help for what an attack file holds")
+        guard let root = try YAMLFile.root(path, limit: AttackFile.sizeLimit, wanted) else {
+            throw AttackFile.empty(path)
         }
-        guard let root = try AttackFile.parse(text, path) else { throw AttackFile.empty(path) }
         entries = try AttackFile.list(root, path)
         guard !entries.isEmpty else { throw AttackFile.empty(path) }
     }
@@ -45,31 +43,6 @@ package struct AttackFile {
             }
         }
         return choices
-    }
-
-    private static func parse(_ text: String, _ path: String) throws(LogitError) -> Node? {
-        do {
-            return try Parser(yaml: text, encoding: .utf8).singleRoot()
-        } catch {
-            throw LogitError(.badInput, "\(path)\(sentence(error))", cause: "\(error)")
-        }
-    }
-
-    /// What Yams found wrong, on one line.
-    private static func sentence(_ error: any Error) -> String {
-        switch error as? YamlError {
-        case .parser(_, let problem, _, _) where problem.contains("nesting"):
-            return " is nested too deeply; write a list of attacks"
-        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
-            .composer(let context, let problem, let mark, _):
-            let words = [context?.text, problem].compactMap { $0 }.joined(separator: ", ")
-            return ", line \(mark.line), is no YAML list of attacks: \(words)"
-        case .duplicatedKeysInMapping(let keys, let context):
-            let key = keys[0].prefix(40).prefix { !$0.isNewline }
-            return ", line \(context.mark.line): \(key) is given twice in one mapping; give it once"
-        case .reader(let problem, _, _, _): return " is no YAML: \(problem); save it as UTF-8 text"
-        default: return " is no YAML; see logit ingest --help for what an attack file holds"
-        }
     }
 
     private static func list(_ root: Node, _ path: String) throws(LogitError) -> [Node] {
@@ -91,7 +64,7 @@ package struct AttackFile {
     }
 
     /// The entry as it would be typed on the command line.
-    private static func typed(_ entry: Node) throws(LogitError) -> String {
+    package static func typed(_ entry: Node) throws(LogitError) -> String {
         if case .mapping(let mapping) = entry { return try typed(mapping) }
         guard let text = word(entry) else {
             throw LogitError(.badInput, "the entry is empty, a list or long text; name one attack, for instance - pgd")

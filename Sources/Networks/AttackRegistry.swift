@@ -67,7 +67,7 @@ package enum AttackRegistry {
                 let known = definition.parameters.map(\.name)
                 throw LogitError(
                     .usage,
-                    "\(name) has no parameter \(pair[0]); did you mean \(nearest(pair[0], known))? It has \(known.joined(separator: ", "))"
+                    "\(name) has no parameter \(pair[0]); did you mean \(nearestName(to: pair[0], among: known))? It has \(known.joined(separator: ", "))"
                 )
             }
             guard given.insert(pair[0]).inserted else {
@@ -94,7 +94,7 @@ package enum AttackRegistry {
             let names = ["clean"] + all.map(\.name)
             throw LogitError(
                 .usage,
-                "there is no attack \"\(name)\"; did you mean \(nearest(name, names))? There is \(names.joined(separator: ", "))"
+                "there is no attack \"\(name)\"; did you mean \(nearestName(to: name, among: names))? There is \(names.joined(separator: ", "))"
             )
         }
         return definition
@@ -107,25 +107,5 @@ package enum AttackRegistry {
         guard !differing.isEmpty else { return definition.name }
         let settings = differing.map { "\($0.key)=\($0.value.text)" }
         return "\(definition.name):\(settings.joined(separator: ","))"
-    }
-
-    /// The name with the smallest edit distance.
-    private static func nearest(_ word: String, _ names: [String]) -> String {
-        names.min { distance(word, $0) < distance(word, $1) } ?? ""
-    }
-
-    private static func distance(_ first: String, _ second: String) -> Int {
-        let (a, b) = (Array(first.lowercased().utf8), Array(second.lowercased().utf8))
-        var row = Array(0...b.count)
-        for i in 0..<a.count {
-            var previous = row[0]
-            row[0] = i + 1
-            for j in 0..<b.count {
-                let next = min(row[j] + 1, row[j + 1] + 1, previous + (a[i] == b[j] ? 0 : 1))
-                previous = row[j + 1]
-                row[j + 1] = next
-            }
-        }
-        return row[b.count]
     }
 }

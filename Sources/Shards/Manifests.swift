@@ -129,6 +129,8 @@ package struct SelectionFile: Codable, Sendable, Equatable {
     package var datasetDigest: String
     package var ordinals: [Int64]
     package var images: [String]
+    /// Absent where it is no fold.
+    package var fold: SelectionFold?
     /// How it was made, as a sentence.
     package var provenance: String
     package var created: String
@@ -149,7 +151,7 @@ package struct SelectionFile: Codable, Sendable, Equatable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case name, dataset, split, ordinals, images, provenance, created
+        case name, dataset, split, ordinals, images, fold, provenance, created
         case formatVersion = "format_version"
         case datasetDigest = "dataset_digest"
     }

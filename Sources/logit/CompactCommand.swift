@@ -1,5 +1,6 @@
 import ArgumentParser
 import CorpusStore
+import Experiments
 import Logits
 import Platform
 import Report

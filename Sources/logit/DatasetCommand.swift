@@ -1,9 +1,9 @@
 import ArgumentParser
 import CorpusStore
+import Images
 import Ingestion
 import Logits
 import Networks
-import Platform
 
 struct DatasetCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -35,7 +35,8 @@ struct DatasetCommand: ParsableCommand {
             let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
             let progress = Progress("images", quiet: output.quiet)
             let report = try DatasetImport.run(
-                opened, dataset: name, split: split, source: images, classNames: try classNames(),
+                opened, dataset: name, split: split, source: images,
+                classNames: try classes.map { try ClassNames.read($0) },
                 labels: labels, progress: { progress.show("reading", done: $0, total: $1) },
                 shouldStop: { Interrupt.isAsked })
             let size = report.height.map { "\($0)×\(report.width ?? 0)" } ?? "of several sizes"
@@ -45,16 +46,6 @@ struct DatasetCommand: ParsableCommand {
                 text:
                     "added \(report.dataset)/\(report.split): \(report.images.grouped) images \(size), \(report.classes) classes\(skipped)"
             )
-        }
-
-        private func classNames() throws -> [String]? {
-            guard let classes else { return nil }
-            let names = try Files.readText(classes, limit: 64 << 20).split(whereSeparator: \.isNewline).map(String.init)
-            guard names.count >= 2 else {
-                throw LogitError(
-                    .badInput, "\(classes) names \(names.count) classes; give one name a line, two or more")
-            }
-            return names
         }
     }
 }

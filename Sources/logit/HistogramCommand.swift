@@ -2,6 +2,7 @@ import Analysis
 import ArgumentParser
 import CorpusStore
 import Defence
+import Experiments
 import Logits
 import Report
 

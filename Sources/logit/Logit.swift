@@ -21,6 +21,7 @@ struct Logit: ParsableCommand {
             GarbageCommand.self, SnapshotCommand.self, Select.self, SQL.self,
             HistogramCommand.self, BhattacharyyaCommand.self, Sample.self, Train.self, Evaluate.self,
             SupportCommand.self, Ablate.self, Detect.self,
+            ReportCommand.self, ExperimentCommand.self,
             DefenderCommand.self, ExamineShard.self,
         ])
 

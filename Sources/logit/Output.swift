@@ -30,21 +30,3 @@ struct OutputOptions: ParsableArguments {
         if !quiet { FileHandle.standardError.write(Data("\(message)\n".utf8)) }
     }
 }
-
-extension Double {
-    /// With so many digits after the point.
-    func formatted(_ digits: Int) -> String { String(format: "%.\(digits)f", self) }
-}
-
-extension Int {
-    /// Digits in groups of three.
-    var grouped: String {
-        var text = String(magnitude)
-        var place = text.count - 3
-        while place > 0 {
-            text.insert(",", at: text.index(text.startIndex, offsetBy: place))
-            place -= 3
-        }
-        return self < 0 ? "-" + text : text
-    }
-}

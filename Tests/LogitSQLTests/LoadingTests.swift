@@ -13,6 +13,10 @@ private func bounded(_ program: String, _ arguments: [String]) throws -> Ran {
 
 private func exists(_ path: String) -> Bool { FileManager.default.isExecutableFile(atPath: path) }
 
+/// Datasette is looked for where tools/browse and tools/bench-sql put theirs.
+private let datasetteProgram: String? = [".venv-browse", ".venv-sql"].map { "\(projectFolder)/\($0)/bin/datasette" }
+    .first(where: exists)
+
 @Suite("liblogitsql.so in programs that others wrote")
 struct LoadingTests {
     private func catalogue() throws -> String { "\(try LogitsTableTests.shared.get().1)/catalog.sqlite" }
@@ -78,15 +82,11 @@ struct LoadingTests {
         #expect(asked.status == 0 && asked.output == "ok\n", "\(asked.errors)")
     }
 
-    /// Datasette is looked for where tools/browse and tools/bench-sql put theirs.
-    private static let datasette: String? = [".venv-browse", ".venv-sql"].map { "\(projectFolder)/\($0)/bin/datasette" }
-        .first(where: exists)
-
-    @Test("Datasette answers a query over logits", .enabled(if: datasette != nil, "no Datasette is installed"))
+    @Test("Datasette answers a query over logits", .enabled(if: datasetteProgram != nil, "no Datasette is installed"))
     func datasette() throws {
         let query = "/catalog.json?sql=select+count(*)+as+n,+round(avg(length(z)))+as+bytes+from+logits&_shape=array"
         let asked = try bounded(
-            LoadingTests.datasette!, [try catalogue(), "--load-extension=\(library)", "--get", query])
+            datasetteProgram!, [try catalogue(), "--load-extension=\(library)", "--get", query])
         #expect(asked.status == 0, "\(asked.errors)")
         #expect(asked.output.contains("\"n\": 130") && asked.output.contains("\"bytes\": 400.0"), "\(asked.output)")
     }

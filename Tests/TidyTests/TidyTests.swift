@@ -14,7 +14,14 @@ private let allowed: [String: Set<String>] = [
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
     "LogitSQL": ["Logits", "Platform", "Shards", "Analysis", "CLogitSQL", "CVectorKernels"],
-    "Report": ["Logits", "Platform", "Defence", "Analysis", "CorpusStore", "Images"],
+    "Report": [
+        "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", "Mustache",
+    ],
+    "Experiments": [
+        "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling", "Defence",
+        "Report",
+        "Yams",
+    ],
 ]
 
 /// Foundation stays out of what other programs will load.

@@ -5,12 +5,12 @@ import Logits
 import Networks
 
 /// What `--attack` takes: names with parameters, and YAML files of attacks, separated by commas.
-enum AttackList {
+package enum AttackList {
     /// The attacks of a list as typed, each once: `clean,attacks.yaml,pgd:epsilon=8/255,steps=20`.
     /// - Parameters:
     ///   - label: the label policy where an attack itself gives none.
     ///   - corpus: where an attack goes through a defender of this corpus, `pgd:through=G`, it is the defender as it is now.
-    static func choices(
+    package static func choices(
         _ list: String, label: LabelPolicy? = nil, in corpus: Corpus? = nil
     ) throws(LogitError) -> [AttackChoice] {
         var choices: [AttackChoice] = []

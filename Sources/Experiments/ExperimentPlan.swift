@@ -1,0 +1,303 @@
+import CorpusStore
+import Defence
+import Logits
+
+/// One step of an experiment: what one command of `logit` would do.
+package enum ExperimentStep: Sendable {
+    /// A recipe's rows for one network.
+    package struct Ingest: Sendable {
+        package var rows: Recipe.Rows
+        package var network: String
+        /// One attack's defender, where the attacks go through any; the step then has one attack.
+        package var through: String?
+    }
+
+    package struct Training: Sendable {
+        package var name: String
+        package var network: String
+        package var dataset: String
+        package var split: String
+        package var attacks: [String]
+        package var selection: String?
+        package var options: DefenderOptions
+    }
+
+    package struct Evaluation: Sendable {
+        package var defender: String
+        package var network: String
+        package var dataset: String
+        package var split: String
+        /// Nil: all images.
+        package var selection: String?
+        /// As typed; an attack through a defender names it without its digest.
+        package var attacks: [String]
+    }
+
+    /// Over the rows of the defender's own network.
+    package struct Analysis: Sendable {
+        package var kind: Recipe.AnalysisEntry.Kind
+        package var training: Training
+        package var split: String
+        package var selection: String?
+        package var top: Int?
+    }
+
+    case dataset(Recipe.DatasetEntry, Recipe.Split)
+    case network(Recipe.NetworkEntry)
+    case ingest(Ingest)
+    case selection(Recipe.SelectionEntry)
+    case train(Training)
+    case evaluate(Evaluation)
+    case analyse(Analysis)
+    case report
+
+    package var title: String {
+        switch self {
+        case .dataset(let dataset, let split): return "dataset \(dataset.name)/\(split.name)"
+        case .network(let network): return "network \(network.name)"
+        case .ingest(let step):
+            let images = [step.rows.limit.map { "first \($0)" }, step.rows.perClass.map { "\($0) a class" }]
+            let which = images.compactMap { $0 }.joined(separator: ", ")
+            let through = step.through.map { " through \($0)" } ?? ""
+            return
+                "ingest \(step.network) over \(step.rows.dataset)/\(step.rows.split)\(which.isEmpty ? "" : " (\(which))"): \(step.rows.attacks.joined(separator: ","))\(through)"
+        case .selection(let selection): return "selection \(selection.name)"
+        case .train(let step):
+            return "train \(step.name) on \(step.network) under \(step.attacks.joined(separator: ","))"
+        case .evaluate(let step):
+            return
+                "evaluate \(step.defender) on \(step.network) over \(step.dataset)/\(step.split)\(step.selection.map { ", selection \($0)" } ?? "")"
+        case .analyse(let step):
+            return
+                "analyse \(step.kind.rawValue) of \(step.training.name) over \(step.training.dataset)/\(step.split)\(step.selection.map { ", selection \($0)" } ?? "")"
+        case .report: return "report"
+        }
+    }
+}
+
+/// The steps of a recipe, in the order in which they can be done.
+package struct ExperimentPlan: Sendable {
+    package let recipe: Recipe
+    package let steps: [ExperimentStep]
+    private var trainings: [(entry: Recipe.DefenderEntry, step: ExperimentStep.Training, fold: Int?)] = []
+
+    /// - Throws: `badInput` where names clash or nothing of the recipe makes what another part needs.
+    package init(_ recipe: Recipe) throws(LogitError) {
+        self.recipe = recipe
+        trainings = try ExperimentPlan.trainings(recipe)
+        var steps: [ExperimentStep] = []
+        for dataset in recipe.datasets { steps += dataset.splits.map { .dataset(dataset, $0) } }
+        steps += recipe.networks.map { .network($0) }
+        var adaptive: [ExperimentStep] = []
+        for rows in recipe.rows {
+            for network in rows.networks {
+                guard let pattern = rows.through else {
+                    steps.append(.ingest(.init(rows: rows, network: network)))
+                    continue
+                }
+                for attack in rows.attacks {
+                    let name = ExperimentPlan.filled(pattern, network: network, attacks: [attack])
+                    guard trainings.contains(where: { $0.step.name == name }) else {
+                        throw LogitError(
+                            .badInput,
+                            "\(recipe.file): rows go through defender \(name), which the recipe does not train; did you mean \(nearestName(to: name, among: trainings.map(\.step.name)))?"
+                        )
+                    }
+                    var one = rows
+                    one.attacks = [attack]
+                    adaptive.append(.ingest(.init(rows: one, network: network, through: name)))
+                }
+            }
+        }
+        steps += recipe.selections.map { .selection($0) }
+        steps += trainings.map { .train($0.step) } + adaptive
+        steps += (try ExperimentPlan.evaluations(recipe, trainings)).map { .evaluate($0) }
+        self.steps = steps + (try ExperimentPlan.analyses(recipe, trainings)).map { .analyse($0) } + [.report]
+    }
+
+    // MARK: Defenders
+
+    private typealias Trainings = [(entry: Recipe.DefenderEntry, step: ExperimentStep.Training, fold: Int?)]
+
+    private static func trainings(_ recipe: Recipe) throws(LogitError) -> Trainings {
+        var found: Trainings = []
+        for entry in recipe.defenders {
+            let folds = recipe.selections.first { $0.name == entry.selection }?.foldCount
+            for network in entry.networks {
+                for mix in entry.mixes {
+                    for seed in entry.seeds {
+                        for fold in folds.map({ Array(0..<$0).map(Optional.some) }) ?? [nil] {
+                            let name = filled(entry.name, network: network, attacks: mix, seed: seed, fold: fold)
+                            var options = entry.options
+                            options.seed = seed
+                            let selection = fold.map { "\(entry.selection ?? "")-\($0)-rest" } ?? entry.selection
+                            found.append(
+                                (
+                                    entry,
+                                    .init(
+                                        name: name, network: network, dataset: entry.dataset, split: entry.split,
+                                        attacks: mix, selection: selection, options: options), fold
+                                ))
+                        }
+                    }
+                }
+            }
+        }
+        var names: Set<String> = []
+        for one in found {
+            do throws(LogitError) { try Layout.check(name: one.step.name, of: "defender") } catch {
+                throw LogitError(.badInput, "\(recipe.file): \(error.message)")
+            }
+            guard names.insert(one.step.name).inserted else {
+                throw LogitError(
+                    .badInput,
+                    "\(recipe.file): two defenders would be named \(one.step.name); put {network}, {attack}, {seed} or {fold} into the name, where the recipe has several of them"
+                )
+            }
+        }
+        return found
+    }
+
+    /// A name's pattern with its places filled; what no name can hold becomes a hyphen.
+    private static func filled(
+        _ pattern: String, network: String, attacks: [String], seed: UInt64 = 0, fold: Int? = nil
+    ) -> String {
+        let attack = attacks.joined(separator: "-").map {
+            $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "_") ? $0 : "-"
+        }
+        return pattern.replacing("{network}", with: network).replacing("{attack}", with: String(attack))
+            .replacing("{seed}", with: "\(seed)").replacing("{fold}", with: fold.map(String.init) ?? "")
+    }
+
+    // MARK: Evaluations
+
+    private static func evaluations(
+        _ recipe: Recipe, _ trainings: Trainings
+    ) throws(LogitError) -> [ExperimentStep.Evaluation] {
+        var found: [ExperimentStep.Evaluation] = []
+        for entry in recipe.evaluations {
+            for training in trainings where entry.defenders?.contains(training.entry.name) ?? true {
+                for step in try evaluations(recipe, entry, training) {
+                    let place = found.firstIndex {
+                        ($0.defender, $0.network, $0.dataset, $0.split, $0.selection)
+                            == (step.defender, step.network, step.dataset, step.split, step.selection)
+                    }
+                    guard let place else {
+                        found.append(step)
+                        continue
+                    }
+                    found[place].attacks += step.attacks.filter { !found[place].attacks.contains($0) }
+                }
+            }
+        }
+        return found
+    }
+
+    private static func evaluations(
+        _ recipe: Recipe, _ entry: Recipe.EvaluationEntry, _ training: Trainings.Element
+    ) throws(LogitError) -> [ExperimentStep.Evaluation] {
+        let step = training.step
+        let dataset = entry.dataset ?? step.dataset
+        let split = entry.split ?? (training.fold == nil ? recipe.usualTest(of: dataset) : step.split)
+        guard let split else {
+            throw LogitError(
+                .badInput,
+                "\(recipe.file): dataset \(dataset) has several splits and none is named test; say in evaluations which split to evaluate on"
+            )
+        }
+        let networks: [String]
+        switch entry.networks {
+        case .own: networks = [step.network]
+        case .all: networks = recipe.networks.map(\.name).filter { $0 != step.network }
+        case .named(let names): networks = names
+        }
+        var selections: [String?] = [nil]
+        if let fold = training.fold {
+            selections = ["\(training.entry.selection ?? "")-\(fold)"]
+        } else if let names = entry.selections {
+            selections = names.map { $0 == "full" ? nil : $0 }
+        } else {
+            selections += recipe.selections.filter { $0.dataset == dataset && $0.split == split && $0.foldCount == nil }
+                .map(\.name)
+        }
+        var found: [ExperimentStep.Evaluation] = []
+        for network in networks {
+            let stored = recipe.attacks(network: network, dataset: dataset, split: split)
+            let usual = network == step.network ? stored : ["clean"] + step.attacks
+            let attacks = (entry.attacks ?? usual).filter { stored.contains($0) }
+            guard !attacks.isEmpty else { continue }
+            found += selections.map {
+                .init(
+                    defender: step.name, network: network, dataset: dataset, split: split, selection: $0,
+                    attacks: attacks)
+            }
+        }
+        return found
+    }
+
+    // MARK: Analyses
+
+    private static func analyses(
+        _ recipe: Recipe, _ trainings: Trainings
+    ) throws(LogitError) -> [ExperimentStep.Analysis] {
+        var found: [ExperimentStep.Analysis] = []
+        for entry in recipe.analyses {
+            for training in trainings where training.fold == nil {
+                let step = training.step
+                guard entry.defenders?.contains(training.entry.name) ?? true,
+                    entry.seeds?.contains(step.options.seed) ?? true
+                else { continue }
+                guard let split = entry.split ?? recipe.usualTest(of: step.dataset) else {
+                    throw LogitError(
+                        .badInput,
+                        "\(recipe.file): dataset \(step.dataset) has several splits and none is named test; say in analyses which split to look at"
+                    )
+                }
+                for kind in entry.kinds {
+                    // Supporting classes are those of one attack.
+                    if kind == .support || kind == .lowering, step.attacks.count > 1 { continue }
+                    found += entry.selections.map {
+                        .init(
+                            kind: kind, training: step, split: split, selection: $0 == "full" ? nil : $0,
+                            top: entry.top)
+                    }
+                }
+            }
+        }
+        return found
+    }
+
+    /// `pgd` through a defender, as it is typed.
+    package static func through(_ attack: String, _ defender: String) -> String {
+        "\(attack)\(attack.contains(":") ? "," : ":")through=\(defender)"
+    }
+
+    fileprivate static func name(_ rows: Recipe.Rows, _ attack: String, network: String) -> String {
+        guard let pattern = rows.through else { return attack }
+        return through(attack, filled(pattern, network: network, attacks: [attack]))
+    }
+}
+
+extension Recipe {
+    /// The split that evaluations are of unless they say another.
+    fileprivate func usualTest(of dataset: String) -> String? {
+        let names = datasets.first { $0.name == dataset }?.splits.map(\.name) ?? []
+        return names.contains("test") ? "test" : names.count == 1 ? names[0] : nil
+    }
+
+    /// What the recipe computes of a network over a split, as typed.
+    fileprivate func attacks(network: String, dataset: String, split: String) -> [String] {
+        var found: [String] = []
+        for rows in rows where rows.dataset == dataset && rows.split == split && rows.networks.contains(network) {
+            for attack in rows.attacks {
+                let name = ExperimentPlan.name(rows, attack, network: network)
+                if !found.contains(name) { found.append(name) }
+            }
+        }
+        return found
+    }
+}
+
+extension Recipe.SelectionEntry {
+    package var foldCount: Int? { if case .folds(let count) = kind { count } else { nil } }
+}
