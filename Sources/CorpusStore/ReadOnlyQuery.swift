@@ -140,8 +140,11 @@ package final class ReadOnlyQuery {
         case SQLITE_CORRUPT, SQLITE_NOTADB:
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:
+            guard reason.hasPrefix("no such") else { return LogitError(.usage, "the query failed: \(reason)") }
             return LogitError(
-                .usage, "the query failed: \(reason); the views are \(Catalog.views.joined(separator: ", "))")
+                .usage,
+                "the query failed: \(reason); the views are \(Catalog.views.joined(separator: ", ")), and logits is a table (docs/sql.md)"
+            )
         }
     }
 

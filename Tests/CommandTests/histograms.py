@@ -27,7 +27,7 @@ def ask(*arguments):
 def close(what, found, expected, relative):
     global compared
     compared += 1
-    if found is None or not np.allclose(found, expected, rtol=relative, atol=1e-15):
+    if found is None or not np.allclose(found, expected, rtol=relative, atol=1e-13):
         print(f"{what}: {found}, not {expected}")
 
 
