@@ -137,9 +137,10 @@ package final class ReadOnlyQuery {
         case SQLITE_CORRUPT, SQLITE_NOTADB:
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:
+            guard reason.hasPrefix("no such") else { return LogitError(.usage, "the query failed: \(reason)") }
             return LogitError(
                 .usage,
-                "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures"
+                "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures, and logits is a table (docs/sql.md)"
             )
         }
     }

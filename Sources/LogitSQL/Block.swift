@@ -81,7 +81,7 @@ final class Block: @unchecked Sendable {
 
     private func compute(_ function: RowFunction) {
         let values = UnsafeMutablePointer<Double>.allocate(capacity: rowCount)
-        values.initialize(repeating: 0, count: rowCount)
+        values.initialize(repeating: .nan, count: rowCount)
         for run in runs {
             for row in run { values[row] = RowFunction.value(function, vector(row)) }
         }

@@ -6,7 +6,7 @@ enum JSONValue {
     case object([String: JSONValue])
     case other
 
-    /// - Returns: nil where the bytes are no JSON, or nest deeper than 16.
+    /// - Returns: nil where the bytes are no JSON, or nest deeper than 16, or hold some millions of values.
     init?(_ bytes: UnsafeBufferPointer<UInt8>) {
         var parser = JSONParser(bytes: bytes)
         guard let value = parser.value(depth: 0), parser.isAtEnd else { return nil }
@@ -41,6 +41,8 @@ enum JSONValue {
 private struct JSONParser {
     let bytes: UnsafeBufferPointer<UInt8>
     private var place = 0
+    /// Values that may come: more than any vector has classes.
+    private var left = 1 << 22
 
     init(bytes: UnsafeBufferPointer<UInt8>) { self.bytes = bytes }
 
@@ -75,7 +77,8 @@ private struct JSONParser {
 
     mutating func value(depth: Int) -> JSONValue? {
         skipSpace()
-        guard depth < 16, let byte = next else { return nil }
+        left -= 1
+        guard depth < 16, left >= 0, let byte = next else { return nil }
         switch byte {
         case UInt8(ascii: "["): return array(depth)
         case UInt8(ascii: "{"): return object(depth)

@@ -14,7 +14,7 @@ enum ScoreAggregates {
     }
 
     /// Values that an aggregate must keep until its end.
-    fileprivate static let mostValues = 1 << 28
+    fileprivate static let mostValues = 1 << 27
 
     fileprivate static func number(_ call: FunctionCall, _ name: String) throws(LogitError) -> Double {
         switch ls_numeric_type(call.values![0]) {

@@ -156,6 +156,15 @@ struct Vector {
     /// The places of the `most` largest values, the largest first, the first of equals first, without NaNs.
     func largest(_ most: Int) -> [Int] {
         let places = (0..<count).filter { !self[$0].isNaN }
-        return Array(places.sorted { (self[$0], $1) > (self[$1], $0) }.prefix(most))
+        guard most <= 64 else { return Array(places.sorted { (self[$0], $1) > (self[$1], $0) }.prefix(most)) }
+        var best: [Int] = []
+        for place in places {
+            let value = self[place]
+            var rank = best.count
+            while rank > 0, value > self[best[rank - 1]] { rank -= 1 }
+            if rank < most { best.insert(place, at: rank) }
+            if best.count > most { best.removeLast() }
+        }
+        return best
     }
 }

@@ -78,7 +78,8 @@ static inline int ls_known(const ls_session *session, const void *vector, int64_
     cursor->block.calls[which]++;
     if (!cursor->block.known[which]) return 0;
     *value = cursor->block.known[which][row];
-    return 1;
+    /* Rows that the scan passes over have none, and nor have those whose value is no number. */
+    return *value == *value;
 }
 
 static inline void ls_enter(ls_session *session, ls_cursor *cursor) {
