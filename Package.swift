@@ -122,7 +122,8 @@ let package = Package(
         .executableTarget(
             name: "logit-bench",
             dependencies: [
-                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling",
+                arguments,
             ],
             swiftSettings: strict),
 
@@ -140,11 +141,13 @@ let package = Package(
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
-        tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests(
+            "Torch", ["Logits", "Platform", "Torch", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "make_support.py", "support.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
-        tests("Analysis", ["Analysis", "TestSupport"]),
+        tests("Analysis", ["Analysis", "TestSupport"], data: ["make_roc.py", "roc.json"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests(
             "CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb],
@@ -158,7 +161,7 @@ let package = Package(
             "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
             data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
-        tests("Command", ["logit", "TestSupport"]),
+        tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),
         tests("Tidy", ["TestSupport"]),
     ],
     cxxLanguageStandard: .cxx17

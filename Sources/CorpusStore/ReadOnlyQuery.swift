@@ -24,7 +24,7 @@ package final class ReadOnlyQuery {
     private let shouldStop: @Sendable () -> Bool
 
     /// - Parameters:
-    ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
+    ///   - snapshot: restricts the views, and `logits` of the extension, to its shards; nil shows all committed rows.
     ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
     package init(
@@ -50,7 +50,8 @@ package final class ReadOnlyQuery {
         }
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
-        sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
+        sqlite3_set_authorizer(
+            handle, { _, action, first, second, _, _ in ReadOnlyQuery.authorise(action, first, second) }, nil)
         sqlite3_progress_handler(
             handle, 4096,
             { context in Unmanaged<ReadOnlyQuery>.fromOpaque(context!).takeUnretainedValue().shouldStop() ? 1 : 0 },
@@ -79,7 +80,9 @@ package final class ReadOnlyQuery {
 
     /// Runs one statement; `row` gets each result row as it comes.
     /// - Returns: the column names.
-    package func run(_ sql: String, row: ([String], [Value]) -> Void) throws(LogitError) -> [String] {
+    package func run(_ sql: String, row: ([String], [Value]) throws(LogitError) -> Void)
+        throws(LogitError) -> [String]
+    {
         var statement: OpaquePointer?
         let (status, rest) = sql.withCString { text -> (Int32, String) in
             var tail: UnsafePointer<CChar>?
@@ -103,7 +106,7 @@ package final class ReadOnlyQuery {
             }
             if step == SQLITE_DONE { return names }
             guard step == SQLITE_ROW else { throw failure(step) }
-            row(names, names.indices.map { value(statement, Int32($0)) })
+            try row(names, names.indices.map { value(statement, Int32($0)) })
         }
     }
 
@@ -140,7 +143,7 @@ package final class ReadOnlyQuery {
             guard reason.hasPrefix("no such") else { return LogitError(.usage, "the query failed: \(reason)") }
             return LogitError(
                 .usage,
-                "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures, and logits is a table (docs/sql.md)"
+                "the query failed: \(reason); the views are \(Catalog.views.joined(separator: ", ")), and logits is a table (docs/sql.md)"
             )
         }
     }
@@ -162,15 +165,26 @@ package final class ReadOnlyQuery {
 
     private var reason: String { String(cString: sqlite3_errmsg(handle)) }
 
-    private static func authorise(_ action: Int32, _ first: UnsafePointer<CChar>?) -> Int32 {
+    /// - Parameters: of an action, as SQLite's authoriser gets them: a pragma and its argument; nothing and a function.
+    private static func authorise(
+        _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?
+    ) -> Int32 {
+        func name(_ text: UnsafePointer<CChar>?) -> String { text.map { String(cString: $0).lowercased() } ?? "" }
         switch action {
         case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
-        case SQLITE_FUNCTION: return SQLITE_OK
+        case SQLITE_FUNCTION:
+            // No host of ours has the last four; another build of SQLite may.
+            let refused = ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"]
+            return refused.contains(name(second)) ? SQLITE_DENY : SQLITE_OK
         // SQLite asks this when it connects to a table of an extension; an UPDATE from outside it refuses by itself.
-        case SQLITE_UPDATE: return first.map { String(cString: $0) } == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
+        case SQLITE_UPDATE: return name(first) == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
         case SQLITE_PRAGMA:
-            let readable = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "user_version"]
-            return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY
+            if ["table_info", "table_xinfo", "table_list", "index_list", "index_info"].contains(name(first)) {
+                return SQLITE_OK
+            }
+            // With an argument it would change something.
+            let isAsked = ["user_version", "function_list", "compile_options"].contains(name(first)) && second == nil
+            return isAsked ? SQLITE_OK : SQLITE_DENY
         default: return SQLITE_DENY
         }
     }

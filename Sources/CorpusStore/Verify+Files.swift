@@ -21,7 +21,8 @@ extension Verify {
                 guard Digest.hex(try Files.read(weights)) == record.weightsDigest else {
                     throw LogitError(
                         .corrupt,
-                        "the weights of defender \(name), \(weights), are not those it was saved with; put back a copy, or train it on with --resume")
+                        "the weights of defender \(name), \(weights), are not those it was saved with; put back a copy, or train it on with --resume"
+                    )
                 }
             }
         }

@@ -168,7 +168,7 @@ struct AccuracyTables {
         return table
     }
 
-    private func caption(_ subject: Subject, _ images: ImageSet) -> String {
+    private func caption(_ subject: Subject, _ images: ImageGroup) -> String {
         "\(subject.network), \(subject.dataset)/\(subject.split), \(images.label)"
     }
 
@@ -186,7 +186,7 @@ struct AccuracyTables {
 
     /// Clean and attacked, without and with correction; nil where there is neither row nor defender.
     private func four(
-        _ table: inout ReportTable, _ subject: Subject, _ images: ImageSet, _ attack: String
+        _ table: inout ReportTable, _ subject: Subject, _ images: ImageGroup, _ attack: String
     ) -> [TableCell]? {
         let family: DefenderFamily?
         if let through = ReportFacts.defender(through: attack) {
@@ -222,7 +222,7 @@ struct AccuracyTables {
     }
 
     private func plain(
-        _ table: inout ReportTable, _ subject: Subject, _ images: ImageSet, _ logits: String, under attack: String
+        _ table: inout ReportTable, _ subject: Subject, _ images: ImageGroup, _ logits: String, under attack: String
     ) -> TableCell {
         var cell = paperOnly(subject, images, logits, under: attack) { $0.plain }
         guard let accuracy = Accuracy(facts.counts(subject, images, logits)) else {
@@ -236,7 +236,7 @@ struct AccuracyTables {
     }
 
     private func corrected(
-        _ table: inout ReportTable, _ family: DefenderFamily, _ subject: Subject, _ images: ImageSet, _ logits: String
+        _ table: inout ReportTable, _ family: DefenderFamily, _ subject: Subject, _ images: ImageGroup, _ logits: String
     ) -> TableCell {
         var cell = TableCell(figure: nil)
         if family.attacks.count == 1 {
@@ -262,7 +262,7 @@ struct AccuracyTables {
     }
 
     private func transfer(
-        _ table: inout ReportTable, _ family: DefenderFamily, _ subject: Subject, _ images: ImageSet, _ attack: String
+        _ table: inout ReportTable, _ family: DefenderFamily, _ subject: Subject, _ images: ImageGroup, _ attack: String
     ) -> TableCell {
         var cell = corrected(&table, family, subject, images, attack)
         cell.paper = nil
@@ -276,7 +276,7 @@ struct AccuracyTables {
     }
 
     private func paperOnly(
-        _ subject: Subject, _ images: ImageSet, _ logits: String, under attack: String,
+        _ subject: Subject, _ images: ImageGroup, _ logits: String, under attack: String,
         _ part: (PaperNumbers.Pair) -> Double
     ) -> TableCell {
         var cell = TableCell(figure: nil)

@@ -12,7 +12,7 @@ struct Subject: Hashable {
 }
 
 /// Over which images an accuracy is.
-enum ImageSet: Hashable {
+enum ImageGroup: Hashable {
     case full
     case selection(String)
     /// Each image corrected by a defender that has not seen it.
@@ -167,7 +167,7 @@ final class ReportFacts {
     }
 
     /// Full, the selections of a split, and folds where defenders are of any.
-    func imageSets(_ split: SplitDescriptor, _ network: String) -> [ImageSet] {
+    func imageSets(_ split: SplitDescriptor, _ network: String) -> [ImageGroup] {
         let names = selections.filter {
             $0.dataset == split.dataset && $0.split == split.split && $0.datasetDigest == split.digest && $0.fold == nil
         }.map(\.name)
@@ -177,7 +177,7 @@ final class ReportFacts {
         return [.full] + names.map { .selection($0) } + Array(Set(folds)).sorted().map { .folds($0) }
     }
 
-    func counts(_ subject: Subject, _ images: ImageSet, _ attack: String) -> RowCounts? {
+    func counts(_ subject: Subject, _ images: ImageGroup, _ attack: String) -> RowCounts? {
         let found = counts[subject]?[attack]
         if case .selection(let name) = images { return found?.selected[name] }
         return found?.all
@@ -185,7 +185,7 @@ final class ReportFacts {
 
     /// A family's accuracy, the mean over its seeds; nil where nothing is evaluated.
     func corrected(
-        _ family: DefenderFamily, _ subject: Subject, _ images: ImageSet, _ attack: String
+        _ family: DefenderFamily, _ subject: Subject, _ images: ImageGroup, _ attack: String
     ) -> (accuracy: Accuracy, evaluations: [String])? {
         var correct: [Int] = []
         var rows: Set<Int> = []
@@ -207,7 +207,7 @@ final class ReportFacts {
 
     /// The defenders whose evaluations make a cell, and the selection that each is evaluated on.
     func members(
-        _ family: DefenderFamily, _ images: ImageSet, seed: UInt64
+        _ family: DefenderFamily, _ images: ImageGroup, seed: UInt64
     ) -> [(member: DefenderFamily.Member, selection: String?)] {
         let ofSeed = family.members.filter { $0.descriptor.options.seed == seed }
         switch images {
@@ -225,12 +225,13 @@ final class ReportFacts {
     }
 
     /// Whether a family was trained on the images that it is measured on.
-    func isInSample(_ family: DefenderFamily, _ subject: Subject, _ images: ImageSet) -> Bool {
+    func isInSample(_ family: DefenderFamily, _ subject: Subject, _ images: ImageGroup) -> Bool {
         family.folds == nil && family.dataset == subject.dataset && family.split == subject.split
     }
 
     /// The family that the paper's tables show for a network and the attacks trained on.
-    func mainFamily(_ network: String, _ dataset: String, _ attacks: [String], _ images: ImageSet) -> DefenderFamily? {
+    func mainFamily(_ network: String, _ dataset: String, _ attacks: [String], _ images: ImageGroup) -> DefenderFamily?
+    {
         var fitting = families.filter { $0.network == network && $0.dataset == dataset && $0.attacks == attacks }
         if case .folds(let count) = images {
             fitting = fitting.filter { $0.folds == count }
@@ -241,7 +242,7 @@ final class ReportFacts {
     }
 
     /// The mixes that any defender of a network was trained on: single attacks first.
-    func mixes(_ network: String, _ dataset: String, _ images: ImageSet) -> [[String]] {
+    func mixes(_ network: String, _ dataset: String, _ images: ImageGroup) -> [[String]] {
         let names = AttackRegistry.all.map(\.name)
         func place(_ attack: String) -> Int { names.firstIndex { $0 == attack.prefix { $0 != ":" } } ?? names.count }
         let isFolded = if case .folds = images { true } else { false }

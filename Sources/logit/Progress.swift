@@ -56,6 +56,12 @@ enum Interrupt {
     static func listen() {
         signal(SIGINT) { _ in Interrupt.ask() }
         signal(SIGTERM) { _ in Interrupt.ask() }
+        // A parent may have blocked them for its own thread, which a child inherits.
+        var both = sigset_t()
+        sigemptyset(&both)
+        sigaddset(&both, SIGINT)
+        sigaddset(&both, SIGTERM)
+        pthread_sigmask(SIG_UNBLOCK, &both, nil)
     }
 
     private static func ask() {

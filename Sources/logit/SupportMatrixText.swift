@@ -1,6 +1,7 @@
 import ArgumentParser
 import CorpusStore
 import Defence
+import Experiments
 import Logits
 import Report
 

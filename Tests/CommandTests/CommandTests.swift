@@ -219,10 +219,11 @@ func readOnly() throws {
     arguments: [
         ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
         ["ingest"], ["status"], ["verify"], ["replay"],
-        ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
+        ["repair"], ["sample"], ["train"], ["evaluate"], ["support"], ["ablate", "lower"], ["ablate", "precision"],
+        ["detect"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"], ["snapshot", "show"], ["snapshot", "diff"], ["snapshot", "delete"], ["compact"], ["gc"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],
-        ["defender", "export"],
+        ["report"], ["experiment", "run"], ["defender", "export"],
     ])
 func help(command: [String]) throws {
     let ran = try run(logit, command + ["--help"])

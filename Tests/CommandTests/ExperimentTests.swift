@@ -117,10 +117,14 @@ func refusedExperiment() throws {
         try tried("residual: \(Fixtures.network)", "residual: \(Fixtures.folder)/networks/plain.pt"),
         mentions: "network residual", "module")
     expectSentence(try tried("test.tar", "train.tar"), mentions: "shapes/test", "train.tar")
-    expectSentence(try tried("limit: 32", "limit: 40"), mentions: "defender g", "other rows")
     // More epochs are what goes on from where it ended.
     #expect(try tried("epochs: 1", "epochs: 2").status == 0)
     expectSentence(try tried(), mentions: "epochs")
+    let larger = small.replacingOccurrences(of: "limit: 32", with: "limit: 40")
+        .replacingOccurrences(of: "epochs: 1", with: "epochs: 2")
+    expectSentence(
+        try logit("experiment", "run", try write(larger, folder), "--corpus", corpus, "--quiet"),
+        mentions: "defender g", "other rows")
     expectSentence(try logit("experiment", "run", folder.file("none.yaml"), "--corpus", corpus), mentions: "none.yaml")
 }
 

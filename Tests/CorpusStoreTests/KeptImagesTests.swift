@@ -128,7 +128,7 @@ func migration() throws {
     }
     let report = try Fixtures.ingest(path, attacks: "clean,pgd", limit: 50)
     #expect(report.parts.map(\.computed) == [0, 0])
-    #expect(try ask(path, "PRAGMA user_version") == ["[CorpusStore.ReadOnlyQuery.Value.integer(4)]"])
+    #expect(try ask(path, "PRAGMA user_version") == ["[CorpusStore.ReadOnlyQuery.Value.integer(5)]"])
     #expect(try ask(path, question) == before)
     try Fixtures.ingest(path, attacks: "fgsm", limit: 50) { $0.status8bit = true }
     #expect(try ask(path, "SELECT count(status_8bit) FROM rows") == ["[CorpusStore.ReadOnlyQuery.Value.integer(50)]"])

@@ -28,7 +28,7 @@ struct LoadingTests {
         for word in ["swift", "Foundation", "sqlite", "torch"] {
             #expect(!needed.output.contains(word), "\(needed.output)")
         }
-        let names = try bounded("/usr/bin/nm", ["-D", "--defined-only", library])
+        let names = try bounded("/usr/bin/nm", ["-D", "-g", "--defined-only", library])
         #expect(names.output.split(separator: "\n").map { $0.split(separator: " ").last } == ["sqlite3_logitsql_init"])
         let wanted = try bounded("/usr/bin/nm", ["-D", "--undefined-only", library])
         #expect(wanted.status == 0 && !wanted.output.contains(" sqlite3_"))
