@@ -119,8 +119,9 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence", "CH5Zstd",
-                "TestSupport",
+                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence",
+                "Experiments",
+                "CH5Zstd", "TestSupport",
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
