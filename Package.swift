@@ -27,6 +27,8 @@ let package = Package(
         .library(name: "LogitTorch", type: .dynamic, targets: ["CTorch"]),
         // HDF5's filter 32015 for stock tools (tools/install-plugin); nothing of ours loads it.
         .library(name: "H5Zzstd", type: .dynamic, targets: ["CH5Plugin"]),
+        // The extension that any SQLite loads (`.load ./liblogitsql`).
+        .library(name: "logitsql", type: .dynamic, targets: ["CLogitSQLLibrary"]),
     ],
     dependencies: [
         .package(url: "https://github.com/groue/GRDB.swift", exact: "7.10.0"),
@@ -48,6 +50,19 @@ let package = Package(
             // Loaded by programs that know no Swift: without its start-up code and library.
             linkerSettings: [.unsafeFlags(["-nostartfiles", "-static-stdlib"])]),
         .target(name: "CAttackKernels"),
+        .target(name: "CVectorKernels"),
+        .target(name: "CLogitSQL"),
+        .target(
+            name: "CLogitSQLLibrary", dependencies: ["LogitSQL"], exclude: ["exports.map"],
+            linkerSettings: [
+                // Hosts close what they load while threads of ours may run: it stays loaded.
+                .unsafeFlags([
+                    "-static-stdlib", "-Xlinker", "-z", "-Xlinker", "nodelete", "-Xlinker", "-z", "-Xlinker", "defs",
+                    "-Xlinker", "--version-script=\(Context.packageDirectory)/Sources/CLogitSQLLibrary/exports.map",
+                ]),
+                // What FoundationEssentials rests on where it is linked into the library.
+                .linkedLibrary("_FoundationCollections"), .linkedLibrary("_FoundationCShims"),
+            ]),
         .target(name: "CShardKernels"),
         .target(name: "CTorchAPI"),
         .target(
@@ -96,17 +111,19 @@ let package = Package(
             ]),
 
         // Layer 8: entry points, thin.
+        swift("LogitSQL", ["Logits", "Platform", "Shards", "Analysis", "CLogitSQL", "CVectorKernels"]),
         .executableTarget(
             name: "logit",
             dependencies: [
                 "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "Analysis", "CorpusStore", "Ingestion",
-                "Sampling", "Defence", "Report", "Experiments", arguments,
+                "Sampling", "Defence", "Report", "Experiments", "LogitSQL", arguments,
             ], swiftSettings: strict),
 
         .executableTarget(
             name: "logit-bench",
             dependencies: [
-                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", arguments,
+                "Logits", "Platform", "Torch", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Sampling",
+                arguments,
             ],
             swiftSettings: strict),
 
@@ -120,16 +137,17 @@ let package = Package(
             name: "FuzzTargets",
             dependencies: [
                 "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence",
-                "Experiments",
-                "CH5Zstd", "TestSupport",
+                "Experiments", "CH5Zstd", "TestSupport", "LogitSQL", sqlite,
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),
-        tests("Torch", ["Logits", "Platform", "Torch", "TestSupport"], data: ["make_reference.py", "reference.json"]),
+        tests(
+            "Torch", ["Logits", "Platform", "Torch", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "make_support.py", "support.json"]),
         tests("Images", ["Logits", "Images", "TestSupport"], data: ["framing.py", "make_pictures.py", "Pictures"]),
         tests("Shards", ["Logits", "Shards", "TestSupport"], data: ["bend.py", "Former"]),
         tests("Networks", ["Logits", "Networks", "TestSupport"], data: ["make_reference.py", "reference.json"]),
-        tests("Analysis", ["Analysis", "TestSupport"]),
+        tests("Analysis", ["Analysis", "TestSupport"], data: ["make_roc.py", "roc.json"]),
         tests("Report", ["Logits", "Analysis", "Report", "TestSupport"]),
         tests(
             "CorpusStore", ["Logits", "Platform", "Shards", "CorpusStore", "Ingestion", "TestSupport", grdb],
@@ -139,8 +157,11 @@ let package = Package(
             data: ["make_networks.py", "Networks"]),
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
+        tests(
+            "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
+            data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
-        tests("Command", ["logit", "TestSupport"]),
+        tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),
         tests("Tidy", ["TestSupport"]),
     ],
     cxxLanguageStandard: .cxx17

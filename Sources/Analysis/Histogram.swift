@@ -21,6 +21,13 @@ package struct Histogram: Sendable, Equatable, Codable {
             high = max(high, value)
         }
         if low > high { (low, high) = (0, 1) }
+        return edges(from: low, to: high, bins: bins)
+    }
+
+    /// Edges from `low` to `high`, which are widened as above where they are equal.
+    package static func edges(from low: Double, to high: Double, bins: Int) -> [Double] {
+        precondition(bins >= 1 && low <= high)
+        var (low, high) = (low, high)
         if low == high {
             let half = max(0.5, low.magnitude.ulp * Double(bins))
             (low, high) = (low - half, high + half)
@@ -34,22 +41,37 @@ package struct Histogram: Sendable, Equatable, Codable {
 
     /// Counts the finite values within the edges.
     package init(_ values: [Double], edges: [Double]) {
+        var counter = HistogramCounter(edges: edges)
+        for value in values { counter.add(value) }
+        self.init(edges: edges, counts: counter.counts)
+    }
+}
+
+/// Counts values one by one.
+package struct HistogramCounter: Sendable {
+    package let edges: [Double]
+    package private(set) var counts: [Int]
+
+    package init(edges: [Double]) {
         precondition(edges.count >= 2)
-        let bins = edges.count - 1
+        self.edges = edges
+        counts = [Int](repeating: 0, count: edges.count - 1)
+    }
+
+    /// A value that is not within the edges, or no number, is passed over.
+    package mutating func add(_ value: Double) {
+        let bins = counts.count
         let (low, high) = (edges[0], edges[bins])
-        var counts = [Int](repeating: 0, count: bins)
-        for value in values where value >= low && value <= high {
-            // Edges of one point leave no number here: the search below then starts from the first bin.
-            let scaled = (value - low) / (high - low) * Double(bins)
-            var bin = scaled.isFinite ? min(Int(scaled), bins - 1) : 0
-            if value < edges[bin] {
-                bin -= 1
-            } else {
-                while bin != bins - 1 && value >= edges[bin + 1] { bin += 1 }
-            }
-            counts[bin] += 1
+        guard value >= low && value <= high else { return }
+        // Edges of one point leave no number here: the search below then starts from the first bin.
+        let scaled = (value - low) / (high - low) * Double(bins)
+        var bin = scaled.isFinite ? min(Int(scaled), bins - 1) : 0
+        if value < edges[bin] {
+            bin -= 1
+        } else {
+            while bin != bins - 1 && value >= edges[bin + 1] { bin += 1 }
         }
-        self.init(edges: edges, counts: counts)
+        counts[bin] += 1
     }
 }
 
@@ -63,15 +85,23 @@ package struct Bhattacharyya: Sendable, Equatable, Codable {
     package let hellinger: Double
 
     /// - Parameters: counts over the same bins, each with a positive sum; p_k = count_k / Σ count.
-    package init?(_ first: [Int], _ second: [Int]) {
+    package init?(_ first: [Int], _ second: [Int]) { self.init(first.map(Double.init), second.map(Double.init)) }
+
+    /// The same of weights that need not be whole.
+    package init?(_ first: [Double], _ second: [Double]) {
         let (total1, total2) = (first.reduce(0, +), second.reduce(0, +))
         guard first.count == second.count, total1 > 0, total2 > 0 else { return nil }
         var sum = 0.0
+        var apart = 0.0
         for (a, b) in zip(first, second) {
-            sum += (Double(a) / Double(total1) * (Double(b) / Double(total2))).squareRoot()
+            let (p, q) = (a / total1, b / total2)
+            sum += (p * q).squareRoot()
+            let difference = p.squareRoot() - q.squareRoot()
+            apart += difference * difference
         }
         coefficient = min(1, sum)
         distance = sum > 0 ? -naturalLogarithm(coefficient) : nil
-        hellinger = max(0, 1 - coefficient).squareRoot()
+        // ½ Σ (√p_k − √q_k)² = 1 − BC, with all its digits where the two are alike.
+        hellinger = min(1, (apart / 2).squareRoot())
     }
 }

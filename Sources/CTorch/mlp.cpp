@@ -1,5 +1,5 @@
 // Defenders: fully connected networks trained with Adam. Forward, backward and optimiser are written out over buffers that
-// are made once, so a step on the CPU allocates nothing and copies nothing but the mini-batch.
+// are made once, so a step on the CPU allocates nothing and copies nothing.
 #include "device.h"
 #include "internal.h"
 #include "mlp_elementwise.h"
@@ -7,6 +7,7 @@
 #include <ATen/ATen.h>
 #include <torch/script.h>
 
+#include <chrono>
 #include <cmath>
 #include <memory>
 #include <string>
@@ -21,6 +22,21 @@ struct Layer {
     at::Tensor output, output_gradient;                          // rows x out
 };
 
+// Where the time goes: `mark` adds what has passed since the last mark.
+enum Phase { products, elements, optimiser };
+
+struct Stopwatch {
+    double seconds[3] = {};
+    std::chrono::steady_clock::time_point last;
+
+    void start() { last = std::chrono::steady_clock::now(); }
+    void mark(Phase phase) {
+        const auto now = std::chrono::steady_clock::now();
+        seconds[phase] += std::chrono::duration<double>(now - last).count();
+        last = now;
+    }
+};
+
 }  // namespace
 
 struct ctorch_mlp {
@@ -30,6 +46,7 @@ struct ctorch_mlp {
     std::vector<Layer> layers;
     at::Tensor input;
     int64_t rows = 0;  // what the buffers are made for
+    Stopwatch watch;
 };
 
 namespace logitcorpus {
@@ -72,17 +89,23 @@ void make_parameters(ctorch_mlp &mlp) {
     }
 }
 
-// Loads a mini-batch and sizes the buffers for it.
+// Takes a mini-batch, which must outlive what is done with it, and sizes the buffers for it. On the CPU it is used where it lies.
 void load(ctorch_mlp &mlp, int64_t rows, const float *logits) {
+    mlp.watch.start();
     if (mlp.rows != rows) {
-        mlp.input = at::empty({rows, mlp.options.classes}, mlp.device);
+        if (!mlp.device.is_cpu()) mlp.input = at::empty({rows, mlp.options.classes}, mlp.device);
         for (auto &layer : mlp.layers) {
             layer.output = at::empty({rows, layer.weight.size(0)}, mlp.device);
             layer.output_gradient = at::empty({rows, layer.weight.size(0)}, mlp.device);
         }
         mlp.rows = rows;
     }
-    copy_in(mlp.input, logits);
+    if (mlp.device.is_cpu()) {
+        mlp.input = at::from_blob(const_cast<float *>(logits), {rows, mlp.options.classes}, at::kFloat);
+    } else {
+        copy_in(mlp.input, logits);
+    }
+    mlp.watch.mark(elements);
 }
 
 // The corrected logits stay in the last layer's `output`. `step` < 0: dropout off.
@@ -91,11 +114,14 @@ void forward(ctorch_mlp &mlp, int64_t step) {
     const double keep = step < 0 ? 1 : 1 - mlp.options.dropout;
     for (size_t l = 0; l < mlp.layers.size(); l++) {
         auto &layer = mlp.layers[l];
-        at::addmm_out(layer.output, layer.bias, *x, layer.weight.t());
+        layer.output.copy_(layer.bias.expand_as(layer.output));
+        mlp.elementwise->product(layer.output, true, *x, false, layer.weight, true);
+        mlp.watch.mark(products);
         if (l + 1 < mlp.layers.size()) {
             const uint64_t key = mix(mix(mix(~mlp.options.seed) ^ static_cast<uint64_t>(step)) ^ l);
             mlp.elementwise->activate(
                 layer.output, static_cast<uint64_t>(keep * 4294967296.0), static_cast<float>(1 / keep), key);
+            mlp.watch.mark(elements);
         }
         x = &layer.output;
     }
@@ -103,20 +129,26 @@ void forward(ctorch_mlp &mlp, int64_t step) {
 
 // From the last layer's `output_gradient` to the first layer's; parameter gradients on the way if asked for.
 void backward(ctorch_mlp &mlp, float scale, bool parameters, at::Tensor *input_gradient) {
+    const auto product = mlp.elementwise->product;
     for (size_t l = mlp.layers.size(); l-- > 0;) {
         auto &layer = mlp.layers[l];
         const auto &x = l == 0 ? mlp.input : mlp.layers[l - 1].output;
         if (parameters) {
-            at::mm_out(layer.weight_gradient, layer.output_gradient.t(), x);
+            product(layer.weight_gradient, false, layer.output_gradient, true, x, false);
+            mlp.watch.mark(products);
             at::sum_out(layer.bias_gradient, layer.output_gradient, 0);
+            mlp.watch.mark(elements);
         }
         if (l == 0) {
-            if (input_gradient) at::mm_out(*input_gradient, layer.output_gradient, layer.weight);
+            if (input_gradient) product(*input_gradient, false, layer.output_gradient, false, layer.weight, false);
+            mlp.watch.mark(products);
             return;
         }
         auto &below = mlp.layers[l - 1].output_gradient;
-        at::mm_out(below, layer.output_gradient, layer.weight);
+        product(below, false, layer.output_gradient, false, layer.weight, false);
+        mlp.watch.mark(products);
         mlp.elementwise->gate(below, x, scale);
+        mlp.watch.mark(elements);
     }
 }
 
@@ -154,6 +186,7 @@ int32_t mlp_step(
         auto &last = mlp->layers.back();
         *loss = mlp->elementwise->cross_entropy(last.output, labels, last.output_gradient);
         TORCH_CHECK(std::isfinite(*loss), "the loss is no longer a number");
+        mlp->watch.mark(elements);
         backward(*mlp, static_cast<float>(1 / (1 - mlp->options.dropout)), true, nullptr);
         const auto constants = adam_step(mlp->options, step);
         for (auto &layer : mlp->layers) {
@@ -161,6 +194,7 @@ int32_t mlp_step(
             adam(constants, layer.weight, layer.weight_gradient, layer.weight_first, layer.weight_second);
             adam(constants, layer.bias, layer.bias_gradient, layer.bias_first, layer.bias_second);
         }
+        mlp->watch.mark(optimiser);
     });
 }
 
@@ -244,6 +278,10 @@ int32_t mlp_set(ctorch_mlp *mlp, int32_t part, const float *values, char *error)
     });
 }
 
+void mlp_seconds(ctorch_mlp *mlp, double seconds[3]) {
+    for (int phase = 0; phase < 3; phase++) seconds[phase] = mlp->watch.seconds[phase];
+}
+
 int32_t mlp_export(ctorch_mlp *mlp, const char *path, char *error) {
     return guarded(error, [&] {
         torch::jit::Module module("Defender");
@@ -277,6 +315,7 @@ void fill_mlps(ctorch_api_table &table) {
     table.mlp_parameter_count = mlp_parameter_count;
     table.mlp_get = mlp_get;
     table.mlp_set = mlp_set;
+    table.mlp_seconds = mlp_seconds;
     table.mlp_export = mlp_export;
 }
 

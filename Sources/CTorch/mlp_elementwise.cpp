@@ -1,6 +1,7 @@
 #include "mlp_elementwise.h"
 
 #include <ATen/ATen.h>
+#include <dnnl.h>
 
 #include <algorithm>
 #include <cmath>
@@ -10,6 +11,14 @@ namespace logitcorpus {
 namespace {
 
 namespace kernels {
+
+void product(at::Tensor &out, bool keep, const at::Tensor &a, bool a_across, const at::Tensor &b, bool b_across) {
+    const int64_t inner = a.size(a_across ? 0 : 1);
+    const auto status = dnnl_sgemm(
+        a_across ? 'T' : 'N', b_across ? 'T' : 'N', out.size(0), out.size(1), inner, 1, a.data_ptr<float>(), a.size(1),
+        b.data_ptr<float>(), b.size(1), keep ? 1 : 0, out.data_ptr<float>(), out.size(1));
+    TORCH_CHECK(status == dnnl_success, "oneDNN cannot multiply matrices (status ", static_cast<int>(status), ")");
+}
 
 void activate(at::Tensor &values, uint64_t threshold, float scale, uint64_t key) {
     logitcorpus::activate(values.data_ptr<float>(), values.numel(), threshold, scale, key);
@@ -47,6 +56,15 @@ void adam(const AdamStep &step, at::Tensor &value, const at::Tensor &slope, at::
 
 namespace operators {
 
+void product(at::Tensor &out, bool keep, const at::Tensor &a, bool a_across, const at::Tensor &b, bool b_across) {
+    const auto left = a_across ? a.t() : a, right = b_across ? b.t() : b;
+    if (keep) {
+        out.addmm_(left, right);
+    } else {
+        at::mm_out(out, left, right);
+    }
+}
+
 void activate(at::Tensor &values, uint64_t threshold, float scale, uint64_t key) {
     values.relu_().mul_(scale);
     if (threshold >> 32) return;
@@ -77,7 +95,9 @@ void adam(const AdamStep &step, at::Tensor &value, const at::Tensor &slope, at::
 
 }  // namespace
 
-const Elementwise by_kernels = {kernels::activate, kernels::gate, kernels::cross_entropy, kernels::adam};
-const Elementwise by_operators = {operators::activate, operators::gate, operators::cross_entropy, operators::adam};
+const Elementwise by_kernels = {
+    kernels::product, kernels::activate, kernels::gate, kernels::cross_entropy, kernels::adam};
+const Elementwise by_operators = {
+    operators::product, operators::activate, operators::gate, operators::cross_entropy, operators::adam};
 
 }  // namespace logitcorpus

@@ -66,7 +66,8 @@ extension Catalog {
                 """
         }
         if version < 5 { sql += unanalysed }
-        for view in views where version >= 4 || view != "statistics" {
+        // No version and no snapshot changes `snapshots`, whose name is a table's of the extension as well.
+        for view in views where view != "snapshots" && (version >= 4 || view != "statistics") {
             sql += "CREATE TEMP VIEW \(view) AS\(definition(of: view));"
         }
         return sql

@@ -46,6 +46,28 @@ extension Corpus {
                 : "fold \(fold.index) of \(fold.count): every image whose ordinal leaves that remainder")
     }
 
+    /// The selection of so many images of a split, or of a selection of it, drawn by a seed; not stored. Each image is as likely as
+    /// any other, and those of a smaller number are among those of a larger one: for learning curves.
+    package func selectionAtRandom(
+        _ name: String, _ split: SplitDescriptor, count: Int, seed: UInt64, among: SelectionFile? = nil
+    ) throws(LogitError) -> SelectionFile {
+        let images = try images(of: split)
+        if let among { try check(among, split) }
+        let pool = among?.ordinals ?? images.indices.map(Int64.init)
+        guard (1...pool.count).contains(count) else {
+            throw LogitError(
+                .usage,
+                "--random is \(count); give a whole number from 1 to \(pool.count), the images of \(among.map { "selection \($0.name)" } ?? "\(split.dataset)/\(split.split)")"
+            )
+        }
+        let random = Philox(key: seed)
+        let keyed = pool.map { (key: random.bits(UInt64(bitPattern: $0)), ordinal: $0) }
+        let drawn = keyed.sorted { $0 < $1 }.prefix(count).map(\.ordinal).sorted()
+        return selection(
+            name, split, drawn, drawn.map { images[Int($0)].id }, nil,
+            "\(count) images at random\(among.map { " of selection \($0.name)" } ?? ""), seed \(seed)")
+    }
+
     private func selection(
         _ name: String, _ split: SplitDescriptor, _ ordinals: [Int64], _ images: [String],
         _ fold: SelectionFold?, _ provenance: String

@@ -4,14 +4,12 @@ import Shards
 
 extension Corpus {
     /// Columns of the view `rows` that hold one number a row.
-    package static let statistics = [
-        "mean", "minimum", "maximum", "l2", "label_margin", "label_rank", "perturbation_l2", "perturbation_linf",
-    ]
+    package static let statistics = UnitSummary.statistics
 
-    /// One statistic of the rows of one variant (view 0), by ordinal. Invalid rows are left out.
+    /// One statistic of the rows of one variant, by ordinal. Invalid rows are left out.
     package func statistic(
-        _ name: String, split: SplitDescriptor, network: String, attack: String, selection: SelectionFile?,
-        at snapshot: SnapshotManifest?
+        _ name: String, split: SplitDescriptor, network: String, attack: String, view: Int = 0,
+        selection: SelectionFile?, at snapshot: SnapshotManifest?
     ) throws(LogitError) -> [Int64: Double] {
         guard Corpus.statistics.contains(name) else {
             throw LogitError(
@@ -25,9 +23,9 @@ extension Corpus {
                 db,
                 sql: """
                     SELECT ordinal, \(name) AS value, shard FROM rows
-                    WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = 0
+                    WHERE dataset = ? AND split = ? AND network = ? AND attack = ? AND view = ?
                         AND (status IS NULL OR status <> 3) AND \(name) IS NOT NULL
-                    """, arguments: [split.dataset, split.split, network, attack])
+                    """, arguments: [split.dataset, split.split, network, attack, view])
             var values: [Int64: Double] = [:]
             for row in found {
                 let ordinal: Int64 = try row.value("ordinal")

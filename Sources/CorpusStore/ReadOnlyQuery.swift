@@ -24,22 +24,34 @@ package final class ReadOnlyQuery {
     private let shouldStop: @Sendable () -> Bool
 
     /// - Parameters:
-    ///   - snapshot: restricts `rows` and `accuracy` to its shards; nil shows all committed rows.
+    ///   - snapshot: restricts the views, and `logits` of the extension, to its shards; nil shows all committed rows.
+    ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
     ///   - shouldStop: polled while a statement runs (Ctrl-C, a time limit).
-    package init(_ corpus: Corpus, at snapshot: SnapshotManifest?, shouldStop: @escaping @Sendable () -> Bool)
-        throws(LogitError)
-    {
+    package init(
+        _ corpus: Corpus, at snapshot: SnapshotManifest?, loading entryPoint: (@convention(c) () -> Void)? = nil,
+        shouldStop: @escaping @Sendable () -> Bool
+    ) throws(LogitError) {
         try corpus.refuseChangedDescriptors()
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
+        sqlite3_auto_extension(entryPoint)
+        defer { sqlite3_cancel_auto_extension(entryPoint) }
         (handle, access) = try Catalog.translating("open", path) { [path] in
             try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
         }
         self.shouldStop = shouldStop
         try shadow(snapshot)
+        if entryPoint != nil {
+            // So that snapshots() can be called; where a catalogue of before is shadowed, there is the view alone.
+            _ = execute("CREATE VIRTUAL TABLE IF NOT EXISTS temp.snapshots USING snapshots")
+            if let snapshot, !execute("SELECT logits_at('\(snapshot.id)')") {
+                throw LogitError(.io, "cannot show snapshot \(snapshot.id.prefix(12)) (\(reason)); run logit verify")
+            }
+        }
         sqlite3_limit(handle, SQLITE_LIMIT_ATTACHED, 0)
         sqlite3_limit(handle, SQLITE_LIMIT_LENGTH, 256 << 20)
-        sqlite3_set_authorizer(handle, { _, action, first, _, _, _ in ReadOnlyQuery.authorise(action, first) }, nil)
+        sqlite3_set_authorizer(
+            handle, { _, action, first, second, _, _ in ReadOnlyQuery.authorise(action, first, second) }, nil)
         sqlite3_progress_handler(
             handle, 4096,
             { context in Unmanaged<ReadOnlyQuery>.fromOpaque(context!).takeUnretainedValue().shouldStop() ? 1 : 0 },
@@ -68,7 +80,9 @@ package final class ReadOnlyQuery {
 
     /// Runs one statement; `row` gets each result row as it comes.
     /// - Returns: the column names.
-    package func run(_ sql: String, row: ([String], [Value]) -> Void) throws(LogitError) -> [String] {
+    package func run(_ sql: String, row: ([String], [Value]) throws(LogitError) -> Void)
+        throws(LogitError) -> [String]
+    {
         var statement: OpaquePointer?
         let (status, rest) = sql.withCString { text -> (Int32, String) in
             var tail: UnsafePointer<CChar>?
@@ -92,7 +106,7 @@ package final class ReadOnlyQuery {
             }
             if step == SQLITE_DONE { return names }
             guard step == SQLITE_ROW else { throw failure(step) }
-            row(names, names.indices.map { value(statement, Int32($0)) })
+            try row(names, names.indices.map { value(statement, Int32($0)) })
         }
     }
 
@@ -113,7 +127,6 @@ package final class ReadOnlyQuery {
     }
 
     private func failure(_ status: Int32) -> LogitError {
-        let reason = String(cString: sqlite3_errmsg(handle))
         switch status & 0xFF {
         case SQLITE_AUTH:
             return LogitError(
@@ -128,9 +141,7 @@ package final class ReadOnlyQuery {
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:
             return LogitError(
-                .usage,
-                "the query failed: \(reason); the views are rows, accuracy, snapshots, defenders, evaluations, analyses, supporting_classes, analysis_figures"
-            )
+                .usage, "the query failed: \(reason); the views are \(Catalog.views.joined(separator: ", "))")
         }
     }
 
@@ -142,20 +153,35 @@ package final class ReadOnlyQuery {
             if case .integer(let value) = values[0] { version = Int(value) }
         }
         let sql = Catalog.shadows(ofVersion: version, at: snapshot?.id)
-        guard sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK else {
-            throw LogitError(
-                .io,
-                "cannot prepare the views of the query: \(String(cString: sqlite3_errmsg(handle))); run logit verify")
+        guard execute(sql) else {
+            throw LogitError(.io, "cannot prepare the views of the query: \(reason); run logit verify")
         }
     }
 
-    private static func authorise(_ action: Int32, _ first: UnsafePointer<CChar>?) -> Int32 {
+    private func execute(_ sql: String) -> Bool { sqlite3_exec(handle, sql, nil, nil, nil) == SQLITE_OK }
+
+    private var reason: String { String(cString: sqlite3_errmsg(handle)) }
+
+    /// - Parameters: of an action, as SQLite's authoriser gets them: a pragma and its argument; nothing and a function.
+    private static func authorise(
+        _ action: Int32, _ first: UnsafePointer<CChar>?, _ second: UnsafePointer<CChar>?
+    ) -> Int32 {
+        func name(_ text: UnsafePointer<CChar>?) -> String { text.map { String(cString: $0).lowercased() } ?? "" }
         switch action {
         case SQLITE_SELECT, SQLITE_READ, SQLITE_RECURSIVE: return SQLITE_OK
-        case SQLITE_FUNCTION: return SQLITE_OK
+        case SQLITE_FUNCTION:
+            // No host of ours has the last four; another build of SQLite may.
+            let refused = ["load_extension", "fts3_tokenizer", "readfile", "writefile", "edit"]
+            return refused.contains(name(second)) ? SQLITE_DENY : SQLITE_OK
+        // SQLite asks this when it connects to a table of an extension; an UPDATE from outside it refuses by itself.
+        case SQLITE_UPDATE: return name(first) == "sqlite_master" ? SQLITE_OK : SQLITE_DENY
         case SQLITE_PRAGMA:
-            let readable = ["table_info", "table_xinfo", "table_list", "index_list", "index_info", "user_version"]
-            return first.map { readable.contains(String(cString: $0).lowercased()) } == true ? SQLITE_OK : SQLITE_DENY
+            if ["table_info", "table_xinfo", "table_list", "index_list", "index_info"].contains(name(first)) {
+                return SQLITE_OK
+            }
+            // With an argument it would change something.
+            let isAsked = ["user_version", "function_list", "compile_options"].contains(name(first)) && second == nil
+            return isAsked ? SQLITE_OK : SQLITE_DENY
         default: return SQLITE_DENY
         }
     }

@@ -77,6 +77,8 @@ package struct DefenderDescriptor: Codable, Sendable, Descriptor {
         package var validationClean: Double?
         package var validationAttacked: Double?
         package var seconds: Double
+        /// Of these, waiting for data; nil where a former version trained.
+        package var waitingSeconds: Double?
     }
 
     package var formatVersion = 1

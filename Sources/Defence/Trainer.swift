@@ -94,8 +94,8 @@ package final class Trainer {
             let epoch = descriptor.epochsDone
             let begun = seconds()
             let batches = sampler.batches(epoch: epoch)
-            var (total, rows, done) = (0.0, 0, 0)
-            while let batch = try batches.next() {
+            var (total, rows, done, waiting) = (0.0, 0, 0, 0.0)
+            while let batch = try next(batches, &waiting) {
                 step += 1
                 total += try net.train(step: step, logits: batch.logits, labels: batch.labels) * Double(batch.count)
                 rows += batch.count
@@ -113,12 +113,18 @@ package final class Trainer {
             let accuracy = try validate()
             let record = DefenderDescriptor.Epoch(
                 epoch: epoch + 1, loss: total / Double(rows), validationClean: accuracy.clean,
-                validationAttacked: accuracy.attacked, seconds: seconds() - begun)
+                validationAttacked: accuracy.attacked, seconds: seconds() - begun, waitingSeconds: waiting)
             descriptor.history.append(record)
             descriptor.epochsDone = epoch + 1
             try Checkpoint.save(net, step: step, &descriptor, in: folder)
             epochDone(record)
         }
+    }
+
+    private func next(_ batches: BatchSequence, _ waiting: inout Double) throws(LogitError) -> Batch? {
+        let begun = seconds()
+        defer { waiting += seconds() - begun }
+        return try batches.next()
     }
 
     /// Corrected accuracy on the validation split: clean rows, and the attacked ones all together.

@@ -93,6 +93,8 @@ extension Experiment {
                 try opened.selectionOfCorrect(
                     selection.name, split, by: try opened.network(network), perClass: perClass)
             ]
+        case .random(let count, let seed):
+            wanted = [try opened.selectionAtRandom(selection.name, split, count: count, seed: seed)]
         case .folds(let count):
             for fold in 0..<count {
                 for isRest in [false, true] {

@@ -84,15 +84,22 @@ extension Recipe {
     }
 
     func readSelection(_ name: String, _ node: RecipeNode) throws(LogitError) -> SelectionEntry {
-        let keys = try node.mapping(["correct_by", "per_class", "folds", "dataset", "split"])
+        let keys = try node.mapping(["correct_by", "per_class", "folds", "random", "seed", "dataset", "split"])
         let dataset = try dataset(keys)
         let split = try split(keys, of: dataset, usual: "test")
         guard name != "full" else { throw node.wrong("cannot be named full, which stands for all images") }
         if let folds = try keys["folds"]?.whole(2...1000) {
-            guard keys["correct_by"] == nil, keys["per_class"] == nil else {
-                throw node.wrong("has folds and correct_by; make two selections of them")
+            guard keys["correct_by"] == nil, keys["per_class"] == nil, keys["random"] == nil else {
+                throw node.wrong("has folds and correct_by or random; make two selections of them")
             }
             return SelectionEntry(name: name, dataset: dataset, split: split, kind: .folds(folds))
+        }
+        if let count = try keys["random"]?.whole(1...1 << 40) {
+            guard keys["correct_by"] == nil, keys["per_class"] == nil else {
+                throw node.wrong("has random and correct_by; make two selections of them")
+            }
+            let seed = UInt64(try keys["seed"]?.whole(0...Int.max) ?? 0)
+            return SelectionEntry(name: name, dataset: dataset, split: split, kind: .random(count, seed: seed))
         }
         let network = try keys.required("correct_by", networks.first?.name ?? "net").word(networks.map(\.name))
         return SelectionEntry(

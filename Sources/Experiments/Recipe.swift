@@ -54,6 +54,8 @@ package struct Recipe: Sendable {
             case correct(by: String, perClass: Int)
             /// NAME-0 … and NAME-0-rest …: every k-th image, and the others.
             case folds(Int)
+            /// So many images drawn by a seed.
+            case random(Int, seed: UInt64)
         }
         package var name: String
         package var dataset: String

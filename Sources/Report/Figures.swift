@@ -13,7 +13,7 @@ package enum Figures {
             set title \(Gnuplot.quoted(title)) noenhanced
             set xlabel \(Gnuplot.quoted(axis)) noenhanced
             set ylabel 'images'
-            set key top right noenhanced
+            set key outside top center horizontal noenhanced
             set grid ytics lc rgb '#dddddd'
             set border 3
             set tics nomirror

@@ -10,9 +10,9 @@ package enum Thumbnails {
     /// is no longer there is left out, since a picture beside a bar is only an illustration.
     package static func pngs(of classes: [Int], _ split: SplitDescriptor, in corpus: Corpus) -> [Int: [UInt8]] {
         guard let listed = try? corpus.images(of: split) else { return [:] }
-        let labelling: ImageSet.Labelling = { (_) throws(LogitError) in (split.classNames, listed.map(\.label)) }
+        let labelling: Images.ImageSet.Labelling = { (_) throws(LogitError) in (split.classNames, listed.map(\.label)) }
         guard
-            let set = try? ImageSet.open(
+            let set = try? Images.ImageSet.open(
                 split.source, classNames: split.classNames, labelling: split.labels == nil ? nil : labelling),
             set.entries.count == listed.count
         else { return [:] }

@@ -53,8 +53,7 @@ extension ShardReader {
 
     /// The first row of logits that lie in the file as they are handed out; nil where they do not, or where each use is checked.
     var plainLogits: UnsafeRawPointer? {
-        guard case .contiguous(let file, let offset) = logits, precision != .float16, !verifyEvery else { return nil }
-        return file.bytes.baseAddress! + offset
+        verifyEvery ? nil : mappedLogits?.first
     }
 
     /// Asks the memory for the chunk of a row that is read soon.

@@ -36,16 +36,18 @@ package final class ShardReader: @unchecked Sendable {
 
     /// Opens a shard and reads all but its logits and images.
     ///
-    /// - Parameter verifyEvery: check a row at each use, not only at its first.
+    /// - Parameters:
+    ///   - verifyEvery: check a row at each use, not only at its first.
+    ///   - mapping: the file, where it is mapped already.
     /// - Throws: `corrupt` where the file is damaged or no shard, `environment` where its format is newer than this program,
     ///   `notFound` or `io` where it cannot be opened.
-    package init(path: String, verifyEvery: Bool = false) throws(LogitError) {
+    package init(path: String, verifyEvery: Bool = false, mapping: MappedFile? = nil) throws(LogitError) {
         let source = try ShardSource(path)
         let header = try source.header()
         let encoding = try source.encoding()
         rounding = try source.rounding(encoding.precision)
         (columns, checksums) = try source.columns(header)
-        let file = try MappedFile(path)
+        let file = if let mapping { mapping } else { try MappedFile(path) }
         guard file.bytes.count == source.fileBytes else { throw source.damaged("it changed while it was opened") }
         images = try source.images(header, encoding.codec, in: file)
         logits = try source.logits(header, encoding, in: file)

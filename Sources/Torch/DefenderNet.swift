@@ -152,6 +152,13 @@ package final class DefenderNet {
         }
     }
 
+    /// Wall seconds so far: of matrix products, of element-by-element work (on a GPU the mini-batch's copy included), of the optimiser.
+    package var seconds: (products: Double, elements: Double, optimiser: Double) {
+        var values = [0.0, 0.0, 0.0]
+        library.api.mlp_seconds(handle, &values)
+        return (values[0], values[1], values[2])
+    }
+
     /// Writes a TorchScript file that maps [n, C] logits to [n, C] corrected logits.
     package func exportTorchScript(to path: String) throws(LogitError) {
         try library.call {

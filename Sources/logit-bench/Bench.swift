@@ -14,7 +14,7 @@ struct Bench: ParsableCommand {
         commandName: "logit-bench", abstract: "Measurements that the documentation quotes.",
         subcommands: [
             IngestBench.self, BlockBench.self, AttackBench.self, StoreWriteBench.self, StoreReadBench.self,
-            GatherBench.self, VerifyBench.self, CatalogBench.self,
+            GatherBench.self, VerifyBench.self, TrainBench.self, CatalogBench.self,
         ])
 }
 

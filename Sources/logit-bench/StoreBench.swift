@@ -98,6 +98,10 @@ struct CatalogBench: ParsableCommand {
         /// Seconds for each million rows in turn, statistics of the logits included.
         var secondsAMillion: [Double] = []
         var accuracyMilliseconds: [Double] = []
+        /// From the summaries of the units: outcomes, one statistic, all statistics.
+        var successMilliseconds: [Double] = []
+        var oneStatisticMilliseconds: [Double] = []
+        var statisticsMilliseconds: [Double] = []
         /// Of all point queries in one connection, the first of them in a cold connection.
         var pointMilliseconds = 0.0
         var point99Milliseconds = 0.0
@@ -229,6 +233,10 @@ struct CatalogBench: ParsableCommand {
         for _ in 0..<5 {
             result.accuracyMilliseconds.append(
                 try milliseconds("SELECT network, attack, rows, accuracy FROM accuracy ORDER BY network, attack"))
+            result.successMilliseconds.append(try milliseconds("SELECT * FROM attack_success"))
+            result.oneStatisticMilliseconds.append(
+                try milliseconds("SELECT * FROM statistics WHERE statistic = 'label_margin'"))
+            result.statisticsMilliseconds.append(try milliseconds("SELECT * FROM statistics"))
         }
         result.scanSeconds =
             try milliseconds(

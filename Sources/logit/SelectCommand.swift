@@ -7,11 +7,14 @@ import Shards
 struct Select: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract:
-            "Name a set of images: for each class the first ones that a network gets right, or a fold of a split.",
+            "Name a set of images: for each class the first ones that a network gets right, a fold of a split, or so many at random.",
         discussion: """
+            --random draws from the split, or from --among; the images of a smaller number are among those of a larger one of the
+            same seed, which is what a learning curve wants.
             Folds are for cross-validation: image i belongs to fold i mod N. Train on the --rest of a fold and evaluate on the fold.
             Example: logit select corpus paper --correct-by resnet20 --per-class 1 --split test
             Example: logit select corpus fold-0 --fold 0/5 && logit select corpus fold-0-rest --fold 0/5 --rest
+            Example: logit select corpus tenth --random 1000 --split train
             """)
 
     @Argument(help: "The corpus folder.") var corpus: String
@@ -20,6 +23,9 @@ struct Select: ParsableCommand {
     @Option(help: "Images a class.") var perClass = 1
     @Option(help: "Fold K of N of the split's images, as K/N.") var fold: String?
     @Flag(help: "All images but those of the fold.") var rest = false
+    @Option(help: "So many images at random.") var random: Int?
+    @Option(help: "Draw from this selection.") var among: String?
+    @Option(help: "Seed of the draw.") var seed: UInt64 = 0
     @Option(help: "The dataset; may be left out where there is one.") var dataset: String?
     @Option(help: "The split; test where left out.") var split: String?
     @OptionGroup var waiting: WaitOption
@@ -34,13 +40,20 @@ struct Select: ParsableCommand {
     }
 
     func run() throws {
-        guard (correctBy == nil) != (fold == nil) else {
-            throw LogitError(.usage, "give one of --correct-by NETWORK and --fold K/N, which say what images to take")
+        let ways = [correctBy != nil, fold != nil, random != nil].count { $0 }
+        guard ways == 1, among == nil || random != nil else {
+            throw LogitError(
+                .usage,
+                "give one of --correct-by NETWORK, --fold K/N and --random N, which say what images to take; --among goes with --random"
+            )
         }
         let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
         let chosen = try opened.split(dataset: dataset, split: split, usual: "test")
         let selection =
-            if let fold { try opened.selection(name, of: try part(fold), chosen) } else {
+            if let fold { try opened.selection(name, of: try part(fold), chosen) } else if let random {
+                try opened.selectionAtRandom(
+                    name, chosen, count: random, seed: seed, among: try among.map { try opened.selection($0) })
+            } else {
                 try opened.selectionOfCorrect(name, chosen, by: try opened.network(correctBy), perClass: perClass)
             }
         try opened.addSelection(selection)

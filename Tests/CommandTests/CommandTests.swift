@@ -219,7 +219,8 @@ func readOnly() throws {
     arguments: [
         ["init"], ["dataset", "add"], ["network", "add"], ["attack", "list"], ["attack", "show"], ["attack", "check"],
         ["ingest"], ["status"], ["verify"], ["replay"],
-        ["repair"], ["sample"], ["train"], ["evaluate"], ["snapshot", "create"], ["snapshot", "list"],
+        ["repair"], ["sample"], ["train"], ["evaluate"], ["support"], ["ablate", "lower"], ["ablate", "precision"],
+        ["detect"], ["snapshot", "create"], ["snapshot", "list"],
         ["snapshot", "tag"], ["snapshot", "show"], ["snapshot", "diff"], ["snapshot", "delete"], ["compact"], ["gc"],
         ["select"], ["sql"], ["histogram"], ["bhattacharyya"], ["defender", "list"], ["defender", "show"],
         ["report"], ["experiment", "run"], ["defender", "export"],

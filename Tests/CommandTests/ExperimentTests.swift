@@ -123,10 +123,10 @@ func refusedExperiment() throws {
         try tried("residual: \(Fixtures.network)", "residual: \(Fixtures.folder)/networks/plain.pt"),
         mentions: "network residual", "module")
     expectSentence(try tried("test.tar", "train.tar"), mentions: "shapes/test", "train.tar")
-    expectSentence(try tried("limit: 32", "limit: 40"), mentions: "defender g", "other rows")
     // More epochs are what goes on from where it ended.
     #expect(try tried("epochs: 1", "epochs: 2").status == 0)
     expectSentence(try tried(), mentions: "epochs")
+    expectSentence(try tried("limit: 32", "limit: 40"), mentions: "defender g", "other rows")
     expectSentence(try logit("experiment", "run", folder.file("none.yaml"), "--corpus", corpus), mentions: "none.yaml")
 }
 

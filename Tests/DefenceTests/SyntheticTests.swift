@@ -8,90 +8,6 @@ import TestSupport
 import Testing
 import Torch
 
-/// A corpus whose rows are made by hand: sorted by class, clean logits right, attacked ones right about another class, so
-/// that a defender can learn to turn them back; one attacked row of each eleven is invalid, and not a number.
-private struct Synthetic {
-    static let classes = 10
-    let folder = TemporaryFolder()
-    let corpus: Corpus
-    let manifest: SnapshotManifest
-    let split: SplitDescriptor
-    let network: NetworkDescriptor
-    let attacked: RowTable
-
-    init(rows: Int = 600, perShard: Int = 256) throws {
-        let path = folder.file("corpus")
-        try Corpus.create(at: path)
-        corpus = try Corpus(at: path, .reading)
-        var tables = [
-            exampleTable(rows: rows, classes: Synthetic.classes, seed: 1),
-            exampleTable(rows: rows, classes: Synthetic.classes, attacked: true, seed: 2),
-        ]
-        for variant in 0..<2 {
-            for row in 0..<rows {
-                let label = row * Synthetic.classes / rows
-                let shown = variant == 0 ? label : (label + 3) % Synthetic.classes
-                let start = row * Synthetic.classes
-                for k in 0..<Synthetic.classes { tables[variant].logits[start + k] /= 10 }
-                tables[variant].logits[start + shown] += 4
-                tables[variant].label[row] = Int32(label)
-                if variant == 1 {
-                    tables[1].attack?.status[row] = row % 11 == 0 ? 3 : 0
-                    if row % 11 == 0 { tables[1].logits[start] = .nan }
-                }
-                tables[variant].prediction[row] = argMax(tables[variant].row(row))
-            }
-        }
-        attacked = tables[1]
-        var entries: [ShardEntry] = []
-        for (variant, table) in zip([Variant.clean, examplePGD], tables) {
-            for first in stride(from: 0, to: rows, by: perShard) {
-                let part = table.picking(Array(first..<min(first + perShard, rows)))
-                let header = exampleHeader(part, variant: variant, first: first)
-                let name = "shards/\(variant)-\(first).h5"
-                try ShardWriter.write(part, header: header, encoding: first == 0 ? .raw : .zstd, to: "\(path)/\(name)")
-                entries.append(
-                    ShardEntry(
-                        path: name, key: header.key, classCount: Synthetic.classes,
-                        contentDigest: header.contentDigest, fileDigest: "", fileBytes: 0))
-            }
-        }
-        let key = entries[0].key
-        manifest = SnapshotManifest(
-            formatVersion: 1, id: "0123456789abcdef", tree: "", parent: nil, message: "", created: "", shards: entries)
-        split = SplitDescriptor(
-            dataset: key.dataset, split: key.split, source: "", kind: "folder", classNames: [], imageCount: rows,
-            digest: key.datasetDigest, height: 8, width: 8, created: "")
-        network = NetworkDescriptor(
-            name: key.network, digest: key.networkDigest, height: 8, width: 8, classCount: Synthetic.classes, mean: nil,
-            standardDeviation: nil, blockRows: 64, fold: true, source: "", created: "")
-    }
-
-    func trainer(
-        _ name: String = "g", resume: Bool = false, threads: Int = 1, network other: NetworkDescriptor? = nil,
-        _ change: (inout DefenderOptions) -> Void = { _ in }
-    ) throws -> Trainer {
-        var options = DefenderOptions()
-        (options.hidden, options.epochs, options.learningRate, options.batch, options.seed) = (32, 2, 1e-2, 50, 5)
-        change(&options)
-        return try Trainer(
-            corpus, name: name, manifest: manifest, split: split, network: other ?? network, attacks: ["pgd"],
-            selection: nil, validation: split, options: options, threads: threads, resume: resume)
-    }
-
-    func checkpoint(_ name: String = "g") -> String { "\(corpus.layout.defenders)/\(name)/checkpoint.safetensors" }
-
-    func selection(_ ordinals: [Int64]) -> SelectionFile {
-        SelectionFile(
-            formatVersion: 1, name: "some", dataset: split.dataset, split: split.split, datasetDigest: split.digest,
-            ordinals: ordinals, images: ordinals.map { "\($0)" }, provenance: "", created: "")
-    }
-}
-
-private func train(_ trainer: Trainer) throws {
-    try trainer.run(batchDone: { _, _, _, _ in }, epochDone: { _ in }, shouldStop: { false })
-}
-
 /// Replaces bytes of a file by as many others.
 private func replace(_ old: String, by new: String, in path: String) throws {
     var data = try Data(contentsOf: URL(fileURLWithPath: path))
@@ -117,7 +33,7 @@ func recovers() throws {
     let store = try Synthetic()
     let trainer = try store.trainer { $0.epochs = 12 }
     #expect(trainer.imageCounts.skipped == store.attacked.attack?.status.count { $0 == 3 })
-    try train(trainer)
+    try trainWhole(trainer)
     let defender = try StoredDefender(store.corpus, "g")
     let net = try defender.net()
     let chosen = (0..<600).filter { $0 % 3 == 1 }.map(Int64.init)
@@ -152,7 +68,7 @@ func spread(limit: Int) throws {
 @Test("a resume names what differs from the checkpoint")
 func differences() throws {
     let store = try Synthetic()
-    try train(try store.trainer())
+    try trainWhole(try store.trainer())
     let changes: [(String, (inout DefenderOptions) -> Void)] = [
         ("--hidden 32, not 33", { $0.hidden = 33 }), ("--layers 2, not 3", { $0.layers = 3 }),
         ("--dropout 0.5, not 0.4", { $0.dropout = 0.4 }), ("--batch 50, not 51", { $0.batch = 51 }),
@@ -168,14 +84,14 @@ func differences() throws {
     #expect(fewer?.code == .usage && fewer?.message.contains("2 epochs already") == true)
     #expect(throws: LogitError.self) { try store.trainer("none", threads: 0) }
     let more = try store.trainer(resume: true) { $0.epochs = 3 }
-    try train(more)
+    try trainWhole(more)
     #expect(more.descriptor.epochsDone == 3 && more.descriptor.history.map(\.epoch) == [1, 2, 3])
 }
 
 @Test("a resume on another device than the checkpoint's is refused by name")
 func otherDevice() throws {
     let store = try Synthetic()
-    try train(try store.trainer())
+    try trainWhole(try store.trainer())
     let software = try store.trainer(resume: true).descriptor.software
     try rewriteDescriptor(store.checkpoint()) {
         $0.replacingOccurrences(of: #"{\"libtorch\""#, with: #"{\"device\":\"cuda\",\"gpu\":\"NVIDIA X\",\"libtorch\""#)
@@ -188,7 +104,7 @@ func otherDevice() throws {
 @Test("a checkpoint with another step or another history is not taken up", arguments: ["step", "epochs"])
 func altered(what: String) throws {
     let store = try Synthetic()
-    try train(try store.trainer())
+    try trainWhole(try store.trainer())
     let (old, new) =
         what == "step" ? (#""step":"22""#, #""step":"11""#) : (#"\"epochs_done\" : 2"#, #"\"epochs_done\" : 1"#)
     try replace(old, by: new, in: store.checkpoint())
@@ -199,15 +115,15 @@ func altered(what: String) throws {
 @Test("weights newer than their descriptor, as a kill between the two leaves them, are put right by a resume")
 func killedWhileSaving() throws {
     let store = try Synthetic()
-    try train(try store.trainer { $0.epochs = 1 })
+    try trainWhole(try store.trainer { $0.epochs = 1 })
     let descriptor = "\(store.corpus.layout.defenders)/g/defender.json"
     let old = try Data(contentsOf: URL(fileURLWithPath: descriptor))
-    try train(try store.trainer(resume: true))
+    try trainWhole(try store.trainer(resume: true))
     let weights = try StoredDefender(store.corpus, "g").net().values(.parameters)
     try old.write(to: URL(fileURLWithPath: descriptor))
     let error = #expect(throws: LogitError.self) { try StoredDefender(store.corpus, "g").net() }
     #expect(error?.message.contains("--resume") == true)
-    try train(try store.trainer(resume: true))
+    try trainWhole(try store.trainer(resume: true))
     #expect(try StoredDefender(store.corpus, "g").net().values(.parameters) == weights)
 }
 
@@ -218,19 +134,19 @@ func concurrent() throws {
     var refusals: [LogitError] = []
     try first.run(
         batchDone: { _, _, _, _ in
-            do { try train(second) } catch let error as LogitError { refusals.append(error) } catch {}
+            do { try trainWhole(second) } catch let error as LogitError { refusals.append(error) } catch {}
         }, epochDone: { _ in }, shouldStop: { false })
     #expect(refusals.count == 22 && refusals.allSatisfy { $0.code == .busy })
-    let late = #expect(throws: LogitError.self) { try train(second) }
+    let late = #expect(throws: LogitError.self) { try trainWhole(second) }
     #expect(late?.message.contains("exists already") == true)
 }
 
 @Test("a diverging training says so and leaves nothing behind")
 func diverges() throws {
     let store = try Synthetic()
-    let error = #expect(throws: LogitError.self) { try train(try store.trainer { $0.learningRate = 1e30 }) }
+    let error = #expect(throws: LogitError.self) { try trainWhole(try store.trainer { $0.learningRate = 1e30 }) }
     #expect(error?.message.contains("--lr") == true)
-    let poisoned = #expect(throws: LogitError.self) { try train(try store.trainer { $0.invalidTwins = .keep }) }
+    let poisoned = #expect(throws: LogitError.self) { try trainWhole(try store.trainer { $0.invalidTwins = .keep }) }
     #expect(poisoned != nil)
     #expect(try FileManager.default.contentsOfDirectory(atPath: store.corpus.layout.defenders).isEmpty)
 }
@@ -250,7 +166,7 @@ func staleNetwork() throws {
 @Test("a descriptor with impossible values is one sentence, not a crash")
 func impossible() throws {
     let store = try Synthetic()
-    try train(try store.trainer())
+    try trainWhole(try store.trainer())
     let path = "\(store.corpus.layout.defenders)/g/defender.json"
     let good = try Data(contentsOf: URL(fileURLWithPath: path))
     for (old, new) in [
@@ -267,7 +183,7 @@ func impossible() throws {
 @Test("an export appears whole or not at all")
 func export() throws {
     let store = try Synthetic()
-    try train(try store.trainer())
+    try trainWhole(try store.trainer())
     let defender = try StoredDefender(store.corpus, "g")
     for name in ["g.pt", "g.safetensors"] {
         try defender.export(to: store.folder.file(name))

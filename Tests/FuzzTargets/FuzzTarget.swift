@@ -19,7 +19,7 @@ package struct FuzzTarget: Sendable {
         self.body = body
     }
 
-    package static let all = pictures + lists + texts + records + shards
+    package static let all = pictures + lists + texts + records + shards + sql
 
     /// - Returns: whether the bytes were taken.
     /// - Throws: what is no `LogitError`: a fault of the parser's.

@@ -13,7 +13,7 @@ extension FuzzTarget {
             try withFile(bytes, "record.json") { path in
                 let types: [any Descriptor.Type] = [
                     CorpusDescriptor.self, SplitDescriptor.self, NetworkDescriptor.self, DefenderRecord.self,
-                    EvaluationRecord.self, DefenderDescriptor.self, IngestPlan.self,
+                    EvaluationRecord.self, AnalysisRecord.self, DefenderDescriptor.self, IngestPlan.self,
                 ]
                 for type in types { read(type, path) }
             }
@@ -82,6 +82,19 @@ extension FuzzTarget {
             """
             {"defender":"g","snapshot":"s","dataset":"d","split":"s","network":"n","figures":[{"attack":"pgd","rows":4,
             "undefended_correct":1,"corrected_correct":2}],"created":"2026"}
+            """,
+            """
+            {"format_version":1,"kind":"support","defender":"g","weights_digest":"w","snapshot":"s","dataset":"d","split":"s",
+            "network":"n","attack":"pgd","images":2,"top":1,"corrected_only":false,"created":"2026","classes":[
+            {"class":1,"name":"b","rank":1,"count":2,"first":1,"support":0.5,"pull_count":1,"pull_first":0,"pull":1e-3,
+            "push_count":2,"push_first":2,"push":-0.25},{"class":0,"name":"a","rank":2,"count":0,"first":0,"support":-1,
+            "pull_count":1,"pull_first":2,"pull":1,"push_count":0,"push_first":0,"push":0}]}
+            """,
+            """
+            {"format_version":1,"kind":"detection","defender":"g","weights_digest":"w","snapshot":"s","dataset":"d","split":"s",
+            "network":"n","attack":"pgd,mim","images":2,"created":"2026","figures":[{"attack":"pgd","subject":"energy",
+            "measure":"auc","rows":4,"value":0.5,"low":0,"high":1},{"attack":"pgd","subject":"float16","measure":"corrected",
+            "rows":4,"count":1,"value":0.25,"low":0.1,"high":0.5}]}
             """,
             """
             {"format_version":1,"dataset":"d","split":"s","dataset_digest":"x","network":"n","network_digest":"y",

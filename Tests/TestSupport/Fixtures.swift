@@ -32,16 +32,25 @@ package enum Fixtures {
         return path
     }
 
+    /// Adds another of the fixture networks to a corpus.
+    package static func addNetwork(_ name: String, to path: String) throws {
+        _ = try NetworkImport.run(
+            try Corpus(at: path, .writing), name: name, module: "\(folder)/networks/\(name).pt", input: nil, mean: nil,
+            standardDeviation: nil, fold: true)
+    }
+
     /// Runs an ingest in this process.
     @discardableResult
     package static func ingest(
-        _ path: String, attacks: String = "clean,pgd", limit: Int? = nil, split: String = "test", seed: UInt64 = 0,
+        _ path: String, network: String? = nil, attacks: String = "clean,pgd", limit: Int? = nil,
+        split: String = "test",
+        seed: UInt64 = 0,
         change: (inout IngestRequest) -> Void = { _ in }, note: (String) -> Void = { _ in },
         shouldStop: @escaping @Sendable () -> Bool = { false }
     ) throws -> IngestReport {
         let corpus = try Corpus(at: path, .writing)
         var request = IngestRequest(
-            split: try corpus.split(dataset: nil, split: split), network: try corpus.network(nil),
+            split: try corpus.split(dataset: nil, split: split), network: try corpus.network(network),
             attacks: try AttackRegistry.choices(attacks), workerCount: 2)
         request.limit = limit
         request.seed = seed

@@ -13,6 +13,7 @@ private let allowed: [String: Set<String>] = [
     "Ingestion": ["Logits", "Platform", "Networks", "Images", "Shards", "CorpusStore", "Yams"],
     "Sampling": ["Logits", "Platform", "Shards"],
     "Defence": ["Logits", "Platform", "Torch", "Shards", "Sampling", "CorpusStore", "Networks", "Analysis"],
+    "LogitSQL": ["Logits", "Platform", "Shards", "Analysis", "CLogitSQL", "CVectorKernels"],
     "Report": [
         "Logits", "Platform", "Shards", "Networks", "Defence", "Analysis", "CorpusStore", "Images", "Mustache",
     ],
@@ -26,7 +27,7 @@ private let allowed: [String: Set<String>] = [
 /// Foundation stays out of what other programs will load.
 private let system: [String: Set<String>] = [
     "Logits": [], "Platform": ["Glibc", "Synchronization"], "Torch": ["Glibc"], "Images": [], "Analysis": ["Glibc"],
-    "Sampling": [],
+    "Sampling": [], "LogitSQL": ["Glibc", "Synchronization"],
     "Shards": ["Glibc", "FoundationEssentials", "Synchronization"], "Networks": ["Glibc", "FoundationEssentials"],
 ]
 

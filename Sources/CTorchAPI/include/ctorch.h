@@ -110,6 +110,8 @@ typedef struct {
     int64_t (*mlp_parameter_count)(ctorch_mlp *mlp);
     int32_t (*mlp_get)(ctorch_mlp *mlp, int32_t part, float *values, char *error);
     int32_t (*mlp_set)(ctorch_mlp *mlp, int32_t part, const float *values, char *error);
+    /* Wall seconds since it was made: of matrix products, of element-by-element work, of the optimiser. */
+    void (*mlp_seconds)(ctorch_mlp *mlp, double seconds[3]);
     /* A TorchScript file that maps [n, C] to [n, C], readable by any PyTorch. */
     int32_t (*mlp_export)(ctorch_mlp *mlp, const char *path, char *error);
 } ctorch_api_table;

@@ -1,0 +1,2 @@
+/* What the build system asks of a target. */
+#include "library.h"
