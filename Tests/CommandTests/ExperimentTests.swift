@@ -126,7 +126,9 @@ func refusedExperiment() throws {
     // More epochs are what goes on from where it ended.
     #expect(try tried("epochs: 1", "epochs: 2").status == 0)
     expectSentence(try tried(), mentions: "epochs")
-    expectSentence(try tried("limit: 32", "limit: 40"), mentions: "defender g", "other rows")
+    let (rows, defender) = ("limit: 32}]", "\ndefenders: [{name: g, attacks: fgsm, hidden: 20, epochs: ")
+    expectSentence(
+        try tried(rows + defender + "1", "limit: 40}]" + defender + "2"), mentions: "defender g", "other rows")
     expectSentence(try logit("experiment", "run", folder.file("none.yaml"), "--corpus", corpus), mentions: "none.yaml")
 }
 
