@@ -1,6 +1,7 @@
 import Analysis
 import ArgumentParser
 import CorpusStore
+import Experiments
 import LogitSQL
 import Logits
 import Networks
