@@ -136,8 +136,8 @@ let package = Package(
         .target(
             name: "FuzzTargets",
             dependencies: [
-                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence", "CH5Zstd",
-                "TestSupport", "LogitSQL", sqlite,
+                "Logits", "Platform", "Images", "Shards", "Networks", "CorpusStore", "Ingestion", "Defence",
+                "Experiments", "CH5Zstd", "TestSupport", "LogitSQL", sqlite,
             ], path: "Tests/FuzzTargets", swiftSettings: strict),
         tests("Fuzz", ["FuzzTargets", "TestSupport"], data: ["Cases"]),
         tests("Logits", ["Logits"]),

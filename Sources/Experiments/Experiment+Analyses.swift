@@ -21,27 +21,40 @@ extension Experiment {
             case .detection: stored.descriptor.attacks
             }
         guard try !isThere(step, stored.descriptor, request, attacks, in: opened) else { return .there }
-        let json: [UInt8]
+        do throws(LogitError) {
+            let json = try result(step, stored, request, attacks, in: opened)
+            _ = try writing().addAnalysis(json: json)
+            return .done
+        } catch {
+            // A defender that corrects no image is a result, and no reason to stop.
+            guard error.code == .badInput, step.kind == .lowering || step.kind == .detection else { throw error }
+            observer.note(error.message)
+            return .nothing
+        }
+    }
+
+    private func result(
+        _ step: ExperimentStep.Analysis, _ stored: StoredDefender, _ request: SupportRequest, _ attacks: [String],
+        in opened: Corpus
+    ) throws(LogitError) -> [UInt8] {
         switch step.kind {
         case .support:
-            json = JSONFile.encode(
+            return JSONFile.encode(
                 try Support.run(
                     opened, request, defender: stored, progress: { observer.progress("support", $0, $1, $0) },
                     shouldStop: shouldStop))
         case .lowering:
-            json = JSONFile.encode(try Lowering.run(opened, request, defender: stored, shouldStop: shouldStop))
+            return JSONFile.encode(try Lowering.run(opened, request, defender: stored, shouldStop: shouldStop))
         case .precision:
-            json = JSONFile.encode(
+            return JSONFile.encode(
                 try PrecisionAblation.run(opened, request, attacks: attacks, defender: stored, shouldStop: shouldStop))
         case .detection:
-            let learning = try opened.split(dataset: training.dataset, split: training.split)
+            let learning = try opened.split(dataset: step.training.dataset, split: step.training.split)
             let asked = DetectionRequest(
                 rows: request, attacks: attacks,
                 learning: learning.digest == request.split.digest ? nil : (split: learning, selection: nil))
-            json = JSONFile.encode(try Detection.run(opened, asked, defender: stored, shouldStop: shouldStop))
+            return JSONFile.encode(try Detection.run(opened, asked, defender: stored, shouldStop: shouldStop))
         }
-        _ = try writing().addAnalysis(json: json)
-        return .done
     }
 
     private func isThere(

@@ -25,6 +25,8 @@ package struct Experiment {
             case done
             /// The corpus held it before.
             case there
+            /// No rows that it could be of: an analysis of corrected images where none is corrected.
+            case nothing
         }
         package var step: Int
         package var title: String

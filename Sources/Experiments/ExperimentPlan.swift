@@ -123,6 +123,13 @@ package struct ExperimentPlan: Sendable {
         var found: Trainings = []
         for entry in recipe.defenders {
             let folds = recipe.selections.first { $0.name == entry.selection }?.foldCount
+            // None of the factors is larger than the recipe's file has bytes.
+            let many = Double(entry.networks.count * entry.mixes.count) * Double(entry.seeds.count * (folds ?? 1))
+            guard Double(found.count) + many <= Double(Recipe.mostDefenders) else {
+                throw LogitError(
+                    .badInput,
+                    "\(recipe.file) asks for more than \(Recipe.mostDefenders) defenders; make several recipes of it")
+            }
             for network in entry.networks {
                 for mix in entry.mixes {
                     for seed in entry.seeds {
@@ -175,18 +182,23 @@ package struct ExperimentPlan: Sendable {
         _ recipe: Recipe, _ trainings: Trainings
     ) throws(LogitError) -> [ExperimentStep.Evaluation] {
         var found: [ExperimentStep.Evaluation] = []
+        var places: [[String?]: Int] = [:]
         for entry in recipe.evaluations {
             for training in trainings where entry.defenders?.contains(training.entry.name) ?? true {
                 for step in try evaluations(recipe, entry, training) {
-                    let place = found.firstIndex {
-                        ($0.defender, $0.network, $0.dataset, $0.split, $0.selection)
-                            == (step.defender, step.network, step.dataset, step.split, step.selection)
-                    }
-                    guard let place else {
+                    let key = [step.defender, step.network, step.dataset, step.split, step.selection]
+                    guard let place = places[key] else {
+                        places[key] = found.count
                         found.append(step)
                         continue
                     }
                     found[place].attacks += step.attacks.filter { !found[place].attacks.contains($0) }
+                }
+                guard found.count <= Recipe.mostEvaluations else {
+                    throw LogitError(
+                        .badInput,
+                        "\(recipe.file) asks for more than \(Recipe.mostEvaluations) evaluations; say in evaluations which ones you want"
+                    )
                 }
             }
         }

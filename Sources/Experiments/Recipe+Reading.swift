@@ -31,6 +31,11 @@ extension Recipe {
         for one in try keys.required("networks", "{net: net.pt}").named("names networks") {
             networks.append(try Recipe.network(one.key, one.value, paths))
         }
+        for key in ["datasets", "networks", "rows", "selections", "defenders", "evaluations", "analyses"] {
+            guard let node = keys[key], node.count > (key == "networks" ? Recipe.mostNetworks : Recipe.mostEntries)
+            else { continue }
+            throw node.wrong("has \(node.count) entries, more than a recipe may; make several recipes of it")
+        }
         for entry in try keys.required("rows", "[{split: test, attacks: [clean, pgd]}]").list() {
             rows.append(try readRows(entry))
         }

@@ -110,6 +110,12 @@ package struct Recipe: Sendable {
         package var top: Int?
     }
 
+    /// What one recipe may ask for: many times what the largest of ours does, and little enough to be listed at once.
+    static let mostDefenders = 2000
+    static let mostEvaluations = 20_000
+    static let mostNetworks = 100
+    static let mostEntries = 200
+
     package var file: String
     package var title: String
     package var datasets: [DatasetEntry] = []

@@ -54,6 +54,15 @@ struct RecipeNode {
         }
     }
 
+    /// Entries of a list or mapping; 1 for anything else.
+    var count: Int {
+        switch node {
+        case .sequence(let entries): entries.count
+        case .mapping(let mapping): mapping.count
+        default: 1
+        }
+    }
+
     var isList: Bool { if case .sequence = node { true } else { false } }
     var isMapping: Bool { if case .mapping = node { true } else { false } }
 

@@ -204,12 +204,14 @@ struct SupportSections {
     }
 
     private func summary(_ data: TextTable) -> ReportSection.Grid {
-        let columns = [8, 9, 11, 12, 13, 14, 15]
+        let columns = [11, 12, 13, 14, 15]
         return ReportSection.Grid(
             label: "Supporting classes by count, with the counts by H_ik (pull) and by −H_mean,k (push)",
-            keys: ["network", "attack", "images"],
-            columns: ["class", "name", "images", "first", "mean S", "by pull", "by push"],
-            rows: data.rows.map { row in ([row[2], row[3], row[6]], columns.map { .init(value: row[$0]) }) })
+            keys: ["network", "attack", "images", "class"],
+            columns: ["in the top", "first", "mean S", "by pull", "by push"],
+            rows: data.rows.map { row in
+                ([row[2], row[3], row[6], "\(row[8]) \(row[9])"], columns.map { .init(value: row[$0]) })
+            })
     }
 
     /// A class's name for people.

@@ -77,8 +77,11 @@ private final class ExperimentProgress {
         }
         observer.note = { [self] in output.note("    \($0)") }
         observer.end = { [self] report in
-            output.note(
-                report.outcome == .there ? "    there already" : "    done in \(report.seconds.formatted(1)) s")
+            switch report.outcome {
+            case .there: output.note("    there already")
+            case .nothing: output.note("    nothing to do it on")
+            case .done: output.note("    done in \(report.seconds.formatted(1)) s")
+            }
         }
         return observer
     }

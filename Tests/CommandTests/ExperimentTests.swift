@@ -19,6 +19,8 @@ private let recipe = """
       - {name: "{network}-{attack}-{seed}", attacks: [fgsm, "pgd:steps=2"], seeds: [0, 1], hidden: 50, lr: 1e-3, epochs: 3}
       - {name: "linear", networks: residual, attacks: fgsm, layers: 1, epochs: 3}
       - {name: "cv-{fold}", networks: residual, attacks: fgsm, selection: cv, hidden: 50, lr: 1e-3, epochs: 3}
+    analyses:
+      - {kinds: [support, lowering, precision, detection], defenders: "{network}-{attack}-{seed}", seeds: 0}
     """
 
 private func write(_ text: String, _ folder: TemporaryFolder, _ name: String = "recipe.yaml") throws -> String {
@@ -46,7 +48,10 @@ func experiment() throws {
     let ran = try logit("experiment", "run", file, "--corpus", corpus, "--quiet")
     #expect(ran.status == 0, "\(ran.errors)")
     let page = try String(contentsOfFile: "\(corpus)-report/index.html", encoding: .utf8)
-    for heading in ["Table 1", "Table 2", "Table 3", "Figure 1", "Defenders across networks", "Other defenders"] {
+    for heading in [
+        "Table 1", "Table 2", "Table 3", "Figure 1", "Defenders across networks", "Other defenders",
+        "Bhattacharyya coefficients", "Supporting classes", "Ablations and detection",
+    ] {
         #expect(page.contains(">\(heading)</h2>"), "\(heading)")
     }
     #expect(page.contains("<title>A &lt;b&gt;tiny&lt;/b&gt; experiment</title>") && page.contains("<svg role=\"img\""))
@@ -61,6 +66,7 @@ func experiment() throws {
     let again = try logit("experiment", "run", file, "--corpus", corpus, "--quiet", "--format", "json")
     let steps = try #require((try json(again) as? [String: Any])?["steps"] as? [[String: Any]])
     #expect(steps.filter { $0["outcome"] as? String == "done" }.map { $0["title"] as? String } == ["report"])
+    #expect(steps.contains { ($0["title"] as? String)?.hasPrefix("analyse support") ?? false })
     #expect(try logit("verify", corpus, "--quiet").status == 0)
 }
 
@@ -120,11 +126,9 @@ func refusedExperiment() throws {
     // More epochs are what goes on from where it ended.
     #expect(try tried("epochs: 1", "epochs: 2").status == 0)
     expectSentence(try tried(), mentions: "epochs")
-    let larger = small.replacingOccurrences(of: "limit: 32", with: "limit: 40")
-        .replacingOccurrences(of: "epochs: 1", with: "epochs: 2")
+    let (rows, defender) = ("limit: 32}]", "\ndefenders: [{name: g, attacks: fgsm, hidden: 20, epochs: ")
     expectSentence(
-        try logit("experiment", "run", try write(larger, folder), "--corpus", corpus, "--quiet"),
-        mentions: "defender g", "other rows")
+        try tried(rows + defender + "1", "limit: 40}]" + defender + "2"), mentions: "defender g", "other rows")
     expectSentence(try logit("experiment", "run", folder.file("none.yaml"), "--corpus", corpus), mentions: "none.yaml")
 }
 

@@ -116,6 +116,18 @@ func wrong(was: String, now: String, words: [String]) throws {
     for word in words { #expect(message.contains(word), "\(message)") }
 }
 
+@Test("a recipe that asks for too much says so at once")
+func tooMuch() throws {
+    let seeds = (0..<2100).map(String.init).joined(separator: ", ")
+    for text in [
+        whole.replacingOccurrences(of: "seeds: [0, 1]", with: "seeds: [\(seeds)]"),
+        whole + "\nevaluations: [\(Array(repeating: "{networks: own}", count: 300).joined(separator: ", "))]",
+    ] {
+        let error = #expect(throws: LogitError.self) { try plan(text) }
+        #expect(error?.message.contains("several recipes") ?? false)
+    }
+}
+
 @Test(
     "bytes that are no recipe are refused quickly", arguments: ["", "- a", "7", "\u{0}", "{", "a: b", "datasets: {}"])
 func noRecipe(text: String) throws {

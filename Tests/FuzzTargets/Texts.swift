@@ -1,3 +1,4 @@
+import Experiments
 import Ingestion
 import Networks
 import TestSupport
@@ -31,6 +32,21 @@ extension FuzzTarget {
             }
         ) { bytes in
             try withFile(bytes, "attacks.yaml") { path in _ = try AttackFile(path).choices(label: nil) }
+        },
+        FuzzTarget(
+            "recipe",
+            seeds: {
+                let head = "datasets: {d: {test: a.tar}}\nnetworks: {n: n.pt}\nrows: [{attacks: [clean, pgd]}]\n"
+                return [
+                    head, head + "defenders: [{name: '{attack}-{seed}', attacks: [pgd, [pgd, mim]], seeds: [1, 2]}]\n",
+                    head + "selections: {s: {folds: 3, split: test}}\nanalyses: [{kinds: support}]\nreport: {out: r}\n",
+                    head + "evaluations: [{networks: all, attacks: [{attack: pgd, epsilon: 8/255}]}]\ntitle: ${A}\n",
+                ].map { Array($0.utf8) }
+            }
+        ) { bytes in
+            try withFile(bytes, "recipe.yaml") { path in
+                _ = try ExperimentPlan(try Recipe(path, variables: ["A": "/a"]))
+            }
         },
         FuzzTarget(
             "software",
