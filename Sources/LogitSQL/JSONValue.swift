@@ -139,7 +139,8 @@ private struct JSONParser {
     private mutating func number() -> Double? {
         let start = place
         if next == UInt8(ascii: "-") { place += 1 }
-        guard digits() > 0 else { return nil }
+        let whole = place
+        guard digits() > 0, bytes[whole] != UInt8(ascii: "0") || place == whole + 1 else { return nil }
         if next == UInt8(ascii: ".") {
             place += 1
             guard digits() > 0 else { return nil }

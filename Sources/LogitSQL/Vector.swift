@@ -135,7 +135,8 @@ struct Vector {
     /// Of softmax(z / T), in nats.
     func entropy(_ temperature: Double = 1) -> Double {
         let (_, sum, weighted) = exponentials(temperature)
-        return max(0, log(sum) - weighted / sum)
+        let value = log(sum) - weighted / sum
+        return value < 0 ? 0 : value  // a NaN stays one, which max(0, …) would hide
     }
 
     func softmax(_ index: Int, _ temperature: Double = 1) -> Double {

@@ -62,7 +62,7 @@ func archiveRefusals() throws {
 
 @Test(
     "hidden folders in a class folder hold no images of it, and links that lead back end in a sentence",
-    .timeLimit(.minutes(1)))
+    .timeLimit(.minutes(20)))
 func folderTraps() throws {
     let folder = TemporaryFolder()
     for name in ["a", "b", "a/.ipynb_checkpoints"] {
