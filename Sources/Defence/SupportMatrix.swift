@@ -60,7 +60,6 @@ extension SupportMatrix {
             (network.map { $0 == one.item.network } ?? true) && (attacks?.contains(one.item.attack) ?? true)
         }
         var chosen: [String: Defence] = [:]
-        // The newest last.
         for var one in found {
             one.item.name = across == .attacks ? one.item.attack : one.item.network
             chosen[one.item.name] = one
@@ -81,9 +80,12 @@ extension SupportMatrix {
         let counts: [Int]
         let top: Int
         let weightsDigest: String
+        /// As the paper's are.
+        let hasTwoLayers: Bool
     }
 
-    /// Analyses of defenders on the rows that they were trained for, with the weights that these have now, the newest last.
+    /// Analyses of defenders on the rows that they were trained for, with the weights that these have now: those of two layers
+    /// after the others, the newest last.
     private static func defences(
         _ corpus: Corpus, _ split: SplitDescriptor, _ selection: String?
     ) throws(LogitError) -> [Defence] {
@@ -107,9 +109,10 @@ extension SupportMatrix {
                     item: Item(
                         name: "", network: record.network, attack: record.attack, defender: record.defender,
                         analysis: one.id, images: record.images, supporting: supporting),
-                    counts: counts, top: top, weightsDigest: record.weightsDigest))
+                    counts: counts, top: top, weightsDigest: record.weightsDigest,
+                    hasTwoLayers: defender.options.layers == 2))
         }
-        return found
+        return found.filter { !$0.hasTwoLayers } + found.filter(\.hasTwoLayers)
     }
 
     private static func matrix(
