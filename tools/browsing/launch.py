@@ -160,6 +160,8 @@ def serve(settings):
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+    # A parent may have blocked them for its own thread, which a child inherits.
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, {signal.SIGINT, signal.SIGTERM})
     with tempfile.TemporaryFile() as log, tempfile.TemporaryDirectory() as folder:
         try:
             is_announced = False
