@@ -113,8 +113,6 @@ extension Corpus {
         return id
     }
 
-    package func evaluationIDs() throws(LogitError) -> [String] { try jsonNames(layout.evaluations) }
-
     /// A corpus of a former version has no folder of them.
     package func analysisIDs() throws(LogitError) -> [String] {
         Files.exists(layout.analyses) ? try jsonNames(layout.analyses) : []

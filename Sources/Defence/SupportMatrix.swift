@@ -119,7 +119,9 @@ extension SupportMatrix {
         _ corpus: Corpus, _ across: Axis, _ defences: [Defence], _ split: SplitDescriptor, _ selection: String?,
         _ union: Bool
     ) throws(LogitError) -> SupportMatrix {
-        let evaluations = try corpus.evaluations(of: split, selection: selection)
+        let evaluations = try StoredEvaluation.all(corpus).map(\.result).filter {
+            $0.dataset == split.dataset && $0.split == split.split && $0.selection == selection
+        }
         let transfer = defences.map { rows in
             defences.map { defence in
                 evaluations.last {
@@ -154,22 +156,5 @@ extension SupportMatrix {
             items: defences.map(\.item), coefficients: coefficients, transfer: transfer, pairs: pairs,
             rankCorrelation: Analysis.rankCorrelation(ranked.map(\.coefficient), ranked.compactMap(\.meanTransfer)),
             rankedPairs: ranked.count)
-    }
-}
-
-extension Corpus {
-    /// The evaluations over a split and selection, the newest last.
-    package func evaluations(
-        of split: SplitDescriptor, selection: String?
-    ) throws(LogitError) -> [EvaluationResult] {
-        var found: [(id: String, result: EvaluationResult)] = []
-        for id in try evaluationIDs() {
-            let result = try JSONFile.read(EvaluationResult.self, from: layout.evaluation(id))
-            guard result.dataset == split.dataset, result.split == split.split, result.selection == selection else {
-                continue
-            }
-            found.append((id, result))
-        }
-        return found.sorted { ($0.result.created, $0.id) < ($1.result.created, $1.id) }.map(\.result)
     }
 }

@@ -111,8 +111,7 @@ struct AccuracyTables {
                     guard facts.counts(subject, .full, attack) != nil else { continue }
                     let cells = families.map { family in
                         var cell = corrected(&table, family, subject, .full, attack)
-                        cell.paper = nil
-                        cell.figure?.paper = nil
+                        cell.dropPaper()
                         if family.network == network { cell.marks.insert("own", at: 0) }
                         return cell
                     }
@@ -144,8 +143,7 @@ struct AccuracyTables {
                     for family in [main] + families.filter({ !$0.isLike(main) }) {
                         let cells = ["clean", mix[0]].map { attack in
                             var cell = corrected(&table, family, subject, .full, attack)
-                            cell.paper = nil
-                            cell.figure?.paper = nil
+                            cell.dropPaper()
                             return cell
                         }
                         let made = family.difference(from: main)
@@ -209,8 +207,7 @@ struct AccuracyTables {
                 var cell = corrected(&table, family, subject, images, logits)
                 if ReportFacts.defender(through: attack) != nil {
                     // The paper attacks no defence.
-                    cell.paper = nil
-                    cell.figure?.paper = nil
+                    cell.dropPaper()
                 }
                 cells.append(cell)
             } else {

@@ -140,12 +140,16 @@ final class ReportFacts {
 
     /// Stored variants but clean, in the registry's order, attacks through defenders last.
     func attacks(_ subject: Subject) -> [String] {
-        let names = AttackRegistry.all.map(\.name)
-        func place(_ attack: String) -> Int { names.firstIndex { $0 == attack.prefix { $0 != ":" } } ?? names.count }
         return (counts[subject] ?? [:]).keys.filter { $0 != "clean" }.sorted {
-            (ReportFacts.defender(through: $0) == nil ? 0 : 1, place($0), $0)
-                < (ReportFacts.defender(through: $1) == nil ? 0 : 1, place($1), $1)
+            (ReportFacts.defender(through: $0) == nil ? 0 : 1, ReportFacts.place($0), $0)
+                < (ReportFacts.defender(through: $1) == nil ? 0 : 1, ReportFacts.place($1), $1)
         }
+    }
+
+    /// Of an attack in the registry's order.
+    private static func place(_ attack: String) -> Int {
+        let names = AttackRegistry.all.map(\.name)
+        return names.firstIndex { $0 == attack.prefix { $0 != ":" } } ?? names.count
     }
 
     /// An attack's name as tables show it: `pgd through g`, where its canonical name is `pgd:through=g@0123456789abcdef`.
@@ -243,14 +247,13 @@ final class ReportFacts {
 
     /// The mixes that any defender of a network was trained on: single attacks first.
     func mixes(_ network: String, _ dataset: String, _ images: ImageGroup) -> [[String]] {
-        let names = AttackRegistry.all.map(\.name)
-        func place(_ attack: String) -> Int { names.firstIndex { $0 == attack.prefix { $0 != ":" } } ?? names.count }
         let isFolded = if case .folds = images { true } else { false }
         let found = Set(
             families.filter { $0.network == network && $0.dataset == dataset && ($0.folds != nil) == isFolded }
                 .map(\.attacks))
         return found.sorted {
-            ($0.count, place($0[0]), $0.joined(separator: ",")) < ($1.count, place($1[0]), $1.joined(separator: ","))
+            ($0.count, ReportFacts.place($0[0]), $0.joined(separator: ","))
+                < ($1.count, ReportFacts.place($1[0]), $1.joined(separator: ","))
         }
     }
 }

@@ -47,6 +47,12 @@ struct TableCell {
     /// The paper's figure in percent, and the network that it is of.
     var paper: Double?
     var paperNetwork = ""
+
+    /// Where the paper has no such cell.
+    mutating func dropPaper() {
+        paper = nil
+        figure?.paper = nil
+    }
 }
 
 /// A part of a table: one network, split and set of images, or one attack.
