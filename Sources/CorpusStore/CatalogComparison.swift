@@ -69,8 +69,8 @@ struct CatalogComparison {
         var problems: [String] = []
         for split in try corpus.splits() {
             try expected.write { db in try Corpus.index(split, [], in: db) }
-            guard let images = try? corpus.images(of: split) else { continue }
-            problems += try imageProblems(split, images)
+            guard let list = try? corpus.imageList(of: split) else { continue }
+            problems += try imageProblems(split, list)
         }
         for network in try corpus.networks() { try expected.write { db in try Corpus.index(network, in: db) } }
         for id in try corpus.snapshotIDs() {
@@ -98,7 +98,7 @@ struct CatalogComparison {
         return problems
     }
 
-    private func imageProblems(_ split: SplitDescriptor, _ images: [ListedImage]) throws(LogitError) -> [String] {
+    private func imageProblems(_ split: SplitDescriptor, _ list: [UInt8]) throws(LogitError) -> [String] {
         let differing = try corpus.catalog.read { (db) -> Int? in
             let statement = try RawStatement(
                 db,
@@ -108,15 +108,18 @@ struct CatalogComparison {
                 WHERE d.name = \(CatalogComparison.quoted(split.dataset)) AND s.name = \(CatalogComparison.quoted(split.split))
                 ORDER BY i.split_id, i.ordinal
                 """)
-            var place = 0
-            while try statement.step() {
-                guard place < images.count, statement.integer(0) == Int64(place),
-                    statement.integer(1) == Int64(images[place].label), statement.isEqual(2, images[place].id),
-                    statement.isEqual(3, images[place].digest)
-                else { return place }
-                place += 1
+            return try list.withUnsafeBytes { list in
+                var lines = ImageListLines(list)
+                var place = 0
+                while try statement.step() {
+                    guard let line = lines.next(), statement.integer(0) == Int64(place),
+                        statement.integer(1) == Int64(line.label), statement.isEqual(2, line.id),
+                        statement.isEqual(3, line.digest)
+                    else { return place }
+                    place += 1
+                }
+                return lines.isAtEnd ? nil : place
             }
-            return place == images.count ? nil : place
         }
         return differing.map {
             [

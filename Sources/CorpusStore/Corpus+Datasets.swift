@@ -33,13 +33,6 @@ extension Corpus {
         try catalog.write { db in try Corpus.index(split, images, in: db) }
     }
 
-    /// The bytes of an image list, which the split's digest covers: one line `label TAB digest TAB id` an image.
-    package static func imageListBytes(_ images: [ListedImage]) -> [UInt8] {
-        var bytes: [UInt8] = []
-        for image in images { bytes += "\(image.label)\t\(image.digest)\t\(image.id)\n".utf8 }
-        return bytes
-    }
-
     static func index(_ split: SplitDescriptor, _ images: [ListedImage], in db: Database) throws {
         let names = String(decoding: (try? JSONEncoder().encode(split.classNames)) ?? Data(), as: UTF8.self)
         try db.execute(
@@ -117,47 +110,4 @@ extension Corpus {
         }
         return match
     }
-
-    /// The images of a split in ordinal order, checked against the split's digest.
-    package func images(of split: SplitDescriptor) throws(LogitError) -> [ListedImage] {
-        let path = layout.imageList(split.dataset, split.split)
-        let bytes = try Files.read(path, limit: imageListLimit)
-        let digest = Digest.hex(bytes)
-        guard digest == split.digest else {
-            throw LogitError(
-                .corrupt,
-                "\(path) is not the list that \(split.dataset)/\(split.split) was added with (digest \(digest.prefix(12)), was \(split.digest.prefix(12))); put back a copy of it"
-            )
-        }
-        let images = try Corpus.parseImageList(bytes, classCount: split.classNames.count, path: path)
-        guard images.count == split.imageCount else {
-            throw LogitError(
-                .corrupt,
-                "\(path) lists \(images.count) images where \(split.dataset)/\(split.split) has \(split.imageCount); put back a copy of it"
-            )
-        }
-        return images
-    }
-
-    /// The images that `imageListBytes` wrote.
-    package static func parseImageList(
-        _ bytes: [UInt8], classCount: Int, path: String
-    ) throws(LogitError) -> [ListedImage] {
-        var images: [ListedImage] = []
-        for line in bytes.split(separator: 0x0A) {
-            let parts = line.split(separator: 0x09, maxSplits: 2)
-            guard parts.count == 3, let label = Int32(String(decoding: parts[0], as: UTF8.self)),
-                label >= 0, Int(label) < classCount, let id = String(validating: parts[2], as: UTF8.self),
-                let digest = String(validating: parts[1], as: UTF8.self), DescriptorLimits.isDigest(digest)
-            else {
-                throw LogitError(
-                    .corrupt, "line \(images.count + 1) of \(path) is no image of its classes; put back a copy of it")
-            }
-            images.append(ListedImage(id: id, label: label, digest: digest))
-        }
-        return images
-    }
-
-    /// Bytes: two hundred for each of the most images.
-    private var imageListLimit: Int { 200 * DescriptorLimits.images }
 }

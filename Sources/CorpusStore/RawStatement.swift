@@ -1,5 +1,6 @@
 import GRDB
 import GRDBSQLite
+import Glibc
 
 /// A statement that is run for millions of rows: SQLite's own calls, a tenth of the time of values in boxes.
 final class RawStatement {
@@ -62,9 +63,16 @@ final class RawStatement {
 
     /// Whether a text column holds exactly this text.
     func isEqual(_ column: Int32, _ text: String) -> Bool {
-        let count = Int(sqlite3_column_bytes(statement, column))
-        guard let bytes = sqlite3_column_text(statement, column) else { return false }
-        return UnsafeBufferPointer(start: bytes, count: count).elementsEqual(text.utf8)
+        var text = text
+        return text.withUTF8 { isEqual(column, UnsafeRawBufferPointer($0)) }
+    }
+
+    /// Whether a text column holds exactly these bytes.
+    func isEqual(_ column: Int32, _ text: UnsafeRawBufferPointer) -> Bool {
+        guard let bytes = sqlite3_column_text(statement, column),
+            Int(sqlite3_column_bytes(statement, column)) == text.count
+        else { return false }
+        return text.baseAddress.map { memcmp(bytes, $0, text.count) == 0 } ?? true
     }
 
     private static func error(_ db: Database, _ status: Int32, _ sql: String) -> DatabaseError {

@@ -80,13 +80,20 @@ struct IndexedRow: Equatable {
     }
 }
 
-/// XXH3-128 over the rows of one unit, by `shard_row`. A row is 15 little-endian words of 64 bits: the columns in the order of
+/// The rows of one unit, by `shard_row`, as XXH3-128 is taken over them, and what they come to. A row is 15 little-endian words of 64 bits: the columns in the order of
 /// `IndexedRow.columns`, integers as int64, reals as float64 (−0 as 0), 0 for NULL; then which were NULL, bit k for the
 /// k-th column. At the end come the unit's counts of correct and of invalid rows.
 struct RowDigest {
     private var words: [UInt64] = []
 
-    init(rowCount: Int) { words.reserveCapacity(15 * rowCount) }
+    static let rowWords = Int(IndexedRow.columnCount) + 1
+
+    init(rowCount: Int) { words.reserveCapacity(RowDigest.rowWords * rowCount) }
+
+    var rowCount: Int { words.count / RowDigest.rowWords }
+
+    /// One row's words.
+    func row(_ row: Int) -> ArraySlice<UInt64> { words[row * RowDigest.rowWords..<(row + 1) * RowDigest.rowWords] }
 
     mutating func add(_ row: IndexedRow) {
         var nulls: UInt64 = 0
@@ -136,17 +143,18 @@ struct RowDigest {
         words.append(nulls.littleEndian)
     }
 
-    mutating func hex(correct: Int, invalid: Int) -> String {
-        words += [UInt64(correct).littleEndian, UInt64(invalid).littleEndian]
-        return words.withUnsafeBytes(Checksum128.hex)
+    func hex(correct: Int, invalid: Int) -> String {
+        let checksum = Checksum128()
+        words.withUnsafeBytes(checksum.add)
+        [UInt64(correct).littleEndian, UInt64(invalid).littleEndian].withUnsafeBytes(checksum.add)
+        return checksum.hex()
     }
 
     /// What the rows are that the catalogue has of a unit.
     struct Stored {
         let unit: Int64
         let digest: String
-        let rows: Int
-        let summary: UnitSummary
+        let rows: RowDigest
     }
 
     /// Nil where the catalogue has no such unit.
@@ -159,17 +167,11 @@ struct RowDigest {
             db, "SELECT \(IndexedRow.columns) FROM row_index WHERE unit_id = ? ORDER BY shard_row")
         let id: Int64 = try unit.value("id")
         statement.bind(id, at: 1)
-        var digest = RowDigest(rowCount: try unit.value("row_count"))
-        var summary = UnitSummary.Builder()
-        var rows = 0
-        while try statement.step() {
-            digest.add(statement)
-            summary.add(statement)
-            rows += 1
-        }
+        var rows = RowDigest(rowCount: try unit.value("row_count"))
+        while try statement.step() { rows.add(statement) }
         return Stored(
             unit: id,
-            digest: digest.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")),
-            rows: rows, summary: summary.summary())
+            digest: rows.hex(correct: try unit.value("correct_count"), invalid: try unit.value("invalid_count")),
+            rows: rows)
     }
 }

@@ -78,13 +78,11 @@ package enum Scrub {
         var saved = begun
         if limit != 0 {
             let pool = UnitCheckPool(corpus, .deep, threads: threads ?? usableCoreCount())
-            var besides: (@Sendable () throws(LogitError) -> [String])?
-            if left.beside { besides = { () throws(LogitError) in try Verify.besides(corpus) } }
             var failure: LogitError?
             let known = Set(former.map(\.path))
             try pool.run(
                 taken.filter { !known.contains($0.path) }, former: taken.filter { known.contains($0.path) },
-                largestFirst: false, besides: besides
+                largestFirst: false, besides: left.beside ? [.all] : []
             ) { result in
                 state.shards[result.unit?.path ?? beside] = State.Entry(
                     fileDigest: result.unit?.fileDigest ?? "", round: state.round, checked: timestamp(),

@@ -102,9 +102,9 @@ final class UnitChecker {
         guard let found = try connection().read({ db in try RowDigest.stored(unit.path, in: db) }) else {
             return []  // gone from the catalogue since the units were listed
         }
-        guard found.rows == unit.key.rowCount else {
+        guard found.rows.rowCount == unit.key.rowCount else {
             return [
-                "the catalogue has \(found.rows) of the \(unit.key.rowCount) rows of shard \(unit.path); run logit repair"
+                "the catalogue has \(found.rows.rowCount) of the \(unit.key.rowCount) rows of shard \(unit.path); run logit repair"
             ]
         }
         guard unit.rowDigest == nil || found.digest == unit.rowDigest else {
@@ -115,7 +115,7 @@ final class UnitChecker {
         let isSummary = try connection().read { db in
             // A catalogue of a former version has no summaries.
             guard try db.tableExists("unit_summary", in: "main") else { return true }
-            return try UnitSummary.stored(unit: found.unit, in: db) == found.summary
+            return try UnitSummary.stored(unit: found.unit, in: db) == UnitSummary(found.rows)
                 && UnitMean.isWhole(unit: found.unit, expected: nil, in: db)
         }
         return isSummary ? [] : [summaryProblem(unit)]

@@ -17,11 +17,7 @@ struct UnitIndexer {
         try refuseDoubled(unit, images, split: split, network: network, attack: attack)
         let rows = IndexedRow.rows(table, images: images)
         var digest = RowDigest(rowCount: rows.count)
-        var summary = UnitSummary.Builder()
-        for row in rows {
-            digest.add(row)
-            summary.add(row)
-        }
+        for row in rows { digest.add(row) }
 
         var correct = 0
         var invalid = 0
@@ -56,7 +52,7 @@ struct UnitIndexer {
             row.bind(to: insert, from: 2)
             try insert.run()
         }
-        try summary.summary().insert(unit: id, in: db)
+        try UnitSummary(digest).insert(unit: id, in: db)
         try UnitMean(table)?.insert(unit: id, in: db)
     }
 

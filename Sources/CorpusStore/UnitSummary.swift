@@ -30,60 +30,42 @@ struct UnitSummary: Equatable {
 }
 
 extension UnitSummary {
-    /// Takes rows by `shard_row`, so that equal rows make equal sums.
-    struct Builder {
-        private var outcomes: [Int64] = [0, 0, 0]
-        private var outcomes8bit: [Int64]?
-        private var values = [[Double]](repeating: [], count: statistics.count)
-
-        mutating func add(_ row: IndexedRow) {
-            add(status: row.status, status8bit: row.status8bit) { statistic in
-                switch statistic {
-                case 0: row.mean
-                case 1: row.minimum
-                case 2: row.maximum
-                case 3: row.l2
-                case 4: row.labelMargin
-                case 5: Double(row.labelRank)
-                case 6: row.iterations.map(Double.init)
-                case 7: row.perturbationL2
-                default: row.perturbationLinf
-                }
-            }
-        }
-
-        /// Adds the row that a statement over `IndexedRow.columns` stands on.
-        mutating func add(_ statement: RawStatement) {
-            func integer(_ column: Int32) -> Int64? {
-                if case .integer(let value) = statement.value(column) { return value }
-                return nil
-            }
-            add(status: integer(9), status8bit: integer(13)) { statistic in
-                // `status` lies between the ranks and the iterations.
-                switch statement.value(Int32(statistic < 6 ? statistic + 3 : statistic + 4)) {
-                case .integer(let value): Double(value)
-                case .real(let value): value
-                case .null, .other: nil
-                }
-            }
-        }
-
-        private mutating func add(status: Int64?, status8bit: Int64?, _ value: (Int) -> Double?) {
-            if status == Int64(Outcome.invalid.rawValue) { return }
+    /// Sums are taken by `shard_row`, so that equal rows make equal sums.
+    init(_ rows: RowDigest) {
+        var values = [[Double]](repeating: [], count: UnitSummary.statistics.count)
+        for statistic in values.indices { values[statistic].reserveCapacity(rows.rowCount) }
+        for row in 0..<rows.rowCount {
+            let row = rows.row(row)
+            let status = row.integer(9)
+            if status == Int64(Outcome.invalid.rawValue) { continue }
             if let status, outcomes.indices.contains(Int(clamping: status)) { outcomes[Int(status)] += 1 }
-            if let status8bit {
+            if let rounded = row.integer(13) {
                 outcomes8bit = outcomes8bit ?? [0, 0, 0]
-                if outcomes.indices.contains(Int(clamping: status8bit)) { outcomes8bit?[Int(status8bit)] += 1 }
+                if outcomes.indices.contains(Int(clamping: rounded)) { outcomes8bit?[Int(rounded)] += 1 }
             }
             for statistic in values.indices {
-                if let value = value(statistic) { values[statistic].append(value) }
+                // `status` lies between the ranks and the iterations.
+                let column = statistic < 6 ? statistic + 3 : statistic + 4
+                let isInteger = statistic == 5 || statistic == 6
+                let value = isInteger ? row.integer(column).map(Double.init) : row.real(column)
+                if let value { values[statistic].append(value) }
             }
         }
-
-        func summary() -> UnitSummary {
-            UnitSummary(outcomes: outcomes, outcomes8bit: outcomes8bit, moments: values.map(Moments.init))
-        }
+        moments = values.map(Moments.init)
     }
+}
+
+extension ArraySlice<UInt64> {
+    /// A column of `IndexedRow.columns` in one row's words of a `RowDigest`; nil for NULL.
+    fileprivate func integer(_ column: Int) -> Int64? {
+        isNull(column) ? nil : Int64(bitPattern: UInt64(littleEndian: self[startIndex + column]))
+    }
+
+    fileprivate func real(_ column: Int) -> Double? {
+        isNull(column) ? nil : Double(bitPattern: UInt64(littleEndian: self[startIndex + column]))
+    }
+
+    private func isNull(_ column: Int) -> Bool { UInt64(littleEndian: self[endIndex - 1]) >> UInt64(column) & 1 == 1 }
 }
 
 extension UnitSummary.Moments {
@@ -184,10 +166,10 @@ extension UnitSummary {
             db, "SELECT \(IndexedRow.columns) FROM row_index WHERE unit_id = ? ORDER BY shard_row")
         for unit in try Int64.fetchAll(db, sql: "SELECT id FROM unit_index") {
             statement.bind(unit, at: 1)
-            var builder = Builder()
-            while try statement.step() { builder.add(statement) }
+            var rows = RowDigest(rowCount: 0)
+            while try statement.step() { rows.add(statement) }
             statement.reset()
-            try builder.summary().insert(unit: unit, in: db)
+            try UnitSummary(rows).insert(unit: unit, in: db)
         }
     }
 }

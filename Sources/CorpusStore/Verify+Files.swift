@@ -9,7 +9,7 @@ extension Verify {
         func noting(_ body: () throws(LogitError) -> Void) {
             do throws(LogitError) { try body() } catch { problems.append(error.message) }
         }
-        for split in try corpus.splits() { noting { () throws(LogitError) in _ = try corpus.images(of: split) } }
+        for split in try corpus.splits() { noting { () throws(LogitError) in _ = try corpus.imageList(of: split) } }
         for network in try corpus.networks() {
             noting { () throws(LogitError) in _ = try corpus.checkedModule(of: network) }
         }

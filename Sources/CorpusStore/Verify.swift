@@ -42,9 +42,10 @@ package enum Verify {
         progress(0, units.count)
         let pool = UnitCheckPool(corpus, depth, threads: threads ?? usableCoreCount())
         let former = try formerFiles(corpus, units)
-        try pool.run(units, former: former, besides: { () throws(LogitError) in try tableProblems(corpus, depth) }) {
-            result in
-            if !result.problems.isEmpty { found[result.unit?.path ?? ""] = result.problems }
+        // The pages first: they take the longest.
+        let besides: [Part] = depth == .quick ? [.tables] : [.pages, .tables]
+        try pool.run(units, former: former, besides: besides) { result in
+            if !result.problems.isEmpty { found[result.unit?.path ?? "", default: []] += result.problems }
             guard let unit = result.unit, !result.isFormer else { return true }
             done += 1
             report.shards += 1
@@ -88,25 +89,39 @@ package enum Verify {
     }
 
     /// Everything but the shards: the catalogue's tables against the files, image lists, modules, weights.
-    static func tableProblems(_ corpus: Corpus, _ depth: Depth) throws(LogitError) -> [String] {
-        var problems = try descriptorProblems(corpus)
-        problems += try lasting(corpus) { () throws(LogitError) in
-            do throws(LogitError) { return try CatalogComparison(corpus).problems() } catch { return [error.message] }
-        }
-        // Its index against its table: every row once more.
-        guard depth != .quick else { return problems }
-        let findings = try corpus.catalog.read { try String.fetchAll($0, sql: "PRAGMA integrity_check(10)") }
-        if findings != ["ok"] {
-            problems.append(
-                "the catalogue \(corpus.layout.catalog) is damaged (\(findings.first ?? "")); run logit repair")
-        }
-        return problems
+    private static func tableProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
+        try descriptorProblems(corpus)
+            + lasting(corpus) { () throws(LogitError) in
+                do throws(LogitError) { return try CatalogComparison(corpus).problems() } catch { return [error.message] }
+            }
     }
 
-    /// Everything that `run` checks besides the shards.
-    static func besides(_ corpus: Corpus) throws(LogitError) -> [String] {
-        try tableProblems(corpus, .deep)
-            + lasting(corpus) { () throws(LogitError) in try fileProblems(corpus).problems }
+    /// The catalogue's pages, and each of its indices against its table: every row once more, over a connection of its own.
+    private static func pageProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
+        let findings = try Catalog.openForReading(corpus.layout.catalog).read { db in
+            try db.execute(sql: "PRAGMA cache_size = -65536")
+            return try String.fetchAll(db, sql: "PRAGMA integrity_check(10)")
+        }
+        guard findings != ["ok"] else { return [] }
+        return ["the catalogue \(corpus.layout.catalog) is damaged (\(findings.first ?? "")); run logit repair"]
+    }
+
+    /// What is checked besides the shards.
+    enum Part: Sendable {
+        case pages
+        case tables
+        /// All that `run` checks, stray files and snapshots too.
+        case all
+
+        func problems(_ corpus: Corpus) throws(LogitError) -> [String] {
+            switch self {
+            case .pages: try pageProblems(corpus)
+            case .tables: try tableProblems(corpus)
+            case .all:
+                try tableProblems(corpus) + pageProblems(corpus)
+                    + lasting(corpus) { () throws(LogitError) in try fileProblems(corpus).problems }
+            }
+        }
     }
 
     /// Files that neither the catalogue nor a snapshot knows, but for leftovers of `compact`, which `gc` removes.
