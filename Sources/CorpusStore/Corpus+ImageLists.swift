@@ -47,7 +47,9 @@ extension Corpus {
         var isWhole = true
         bytes.withUnsafeBytes { bytes in
             var lines = ImageListLines(bytes)
-            while let line = lines.next(), let image = ListedImage(line, classCount: classCount) { images.append(image) }
+            while let line = lines.next(), let image = ListedImage(line, classCount: classCount) {
+                images.append(image)
+            }
             // The line that ended this was the last one, or none.
             isWhole = lines.isAtEnd && lines.count == images.count
         }

@@ -17,7 +17,6 @@ extension Corpus {
                 snapshots: try names("SELECT snapshot FROM snapshot_index"),
                 tags: try names("SELECT name || '=' || snapshot FROM tag_index"),
                 selections: try names("SELECT name FROM selection_index"),
-                defenders: try names("SELECT name FROM defender_index"),
                 evaluations: try names("SELECT DISTINCT evaluation FROM evaluation_index"),
                 analyses: try names("SELECT analysis FROM analysis_index")
             )
@@ -44,7 +43,7 @@ extension Corpus {
             guard let selection = try? Manifests.readSelection(layout.selection(name)) else { continue }
             try catalog.write { db in try Corpus.index(selection, in: db) }
         }
-        for name in try defenderNames() where !known.defenders.contains(name) { try? indexDefender(name) }
+        for name in try defenderNames() where (try? isIndexed(defender: name)) == false { try? indexDefender(name) }
         for id in try jsonNames(layout.evaluations) where !known.evaluations.contains(id) {
             guard let record = try? JSONFile.read(EvaluationRecord.self, from: "\(layout.evaluations)/\(id).json")
             else {
@@ -55,6 +54,19 @@ extension Corpus {
         for id in try analysisIDs() where !known.analyses.contains(id) {
             guard let record = try? analysisRecord(id) else { continue }
             try catalog.write { db in try Corpus.index(record, id: id, in: db) }
+        }
+    }
+
+    /// Whether the catalogue has a defender as its file tells: it grows epoch by epoch under one name.
+    private func isIndexed(defender name: String) throws(LogitError) -> Bool {
+        let (record, text) = try defenderRecord(name)
+        return try catalog.read { db in
+            try Bool.fetchOne(
+                db,
+                sql: """
+                    SELECT 1 FROM defender_index WHERE name = ? AND epochs_done = ? AND weights_digest = ?
+                        AND options = json_extract(?, '$.options')
+                    """, arguments: [name, record.epochsDone, record.weightsDigest, text]) ?? false
         }
     }
 

@@ -92,7 +92,9 @@ package enum Verify {
     private static func tableProblems(_ corpus: Corpus) throws(LogitError) -> [String] {
         try descriptorProblems(corpus)
             + lasting(corpus) { () throws(LogitError) in
-                do throws(LogitError) { return try CatalogComparison(corpus).problems() } catch { return [error.message] }
+                do throws(LogitError) { return try CatalogComparison(corpus).problems() } catch {
+                    return [error.message]
+                }
             }
     }
 

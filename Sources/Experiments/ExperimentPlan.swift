@@ -43,14 +43,22 @@ package struct ExperimentPlan: Sendable {
 
     // MARK: Defenders
 
-    private typealias Trainings = [(entry: Recipe.DefenderEntry, step: ExperimentStep.Training, fold: Int?)]
+    /// `held`: the selection that a defender of a fold has not seen.
+    private typealias Trainings = [(entry: Recipe.DefenderEntry, step: ExperimentStep.Training, held: String?)]
 
     private static func trainings(_ recipe: Recipe) throws(LogitError) -> Trainings {
         var found: Trainings = []
         for entry in recipe.defenders {
-            let folds = recipe.selections.first { $0.name == entry.selection }?.foldCount
+            let parts = entry.selections.flatMap { name -> [(selection: String?, held: String?, fold: Int?)] in
+                guard let name, let folds = recipe.selections.first(where: { $0.name == name })?.foldCount else {
+                    return [(name, nil, nil)]
+                }
+                return (0..<folds).map { ("\(name)-\($0)-rest", "\(name)-\($0)", $0) }
+            }
             // None of the factors is larger than the recipe's file has bytes.
-            let many = Double(entry.networks.count * entry.mixes.count) * Double(entry.seeds.count * (folds ?? 1))
+            let many =
+                Double(entry.networks.count * entry.mixes.count) * Double(entry.seeds.count)
+                * Double(entry.options.count * parts.count)
             guard Double(found.count) + many <= Double(Recipe.mostDefenders) else {
                 throw LogitError(
                     .badInput,
@@ -58,24 +66,32 @@ package struct ExperimentPlan: Sendable {
             }
             for network in entry.networks {
                 for mix in entry.mixes {
-                    for seed in entry.seeds {
-                        for fold in folds.map({ Array(0..<$0).map(Optional.some) }) ?? [nil] {
-                            let name = filled(entry.name, network: network, attacks: mix, seed: seed, fold: fold)
-                            var options = entry.options
-                            options.seed = seed
-                            let selection = fold.map { "\(entry.selection ?? "")-\($0)-rest" } ?? entry.selection
-                            found.append(
-                                (
-                                    entry,
-                                    .init(
-                                        name: name, network: network, dataset: entry.dataset, split: entry.split,
-                                        attacks: mix, selection: selection, options: options), fold
-                                ))
+                    for options in entry.options {
+                        for part in parts {
+                            for seed in entry.seeds {
+                                var options = options
+                                options.seed = seed
+                                let name = filled(
+                                    entry.name, network: network, attacks: mix, options: options,
+                                    selection: part.held == nil ? part.selection : nil, fold: part.fold)
+                                found.append(
+                                    (
+                                        entry,
+                                        .init(
+                                            name: name, network: network, dataset: entry.dataset, split: entry.split,
+                                            attacks: mix, selection: part.selection, options: options), part.held
+                                    ))
+                            }
                         }
                     }
                 }
             }
         }
+        try checkNames(found, recipe)
+        return found
+    }
+
+    private static func checkNames(_ found: Trainings, _ recipe: Recipe) throws(LogitError) {
         var names: Set<String> = []
         for one in found {
             do throws(LogitError) { try Layout.check(name: one.step.name, of: "defender") } catch {
@@ -84,22 +100,27 @@ package struct ExperimentPlan: Sendable {
             guard names.insert(one.step.name).inserted else {
                 throw LogitError(
                     .badInput,
-                    "\(recipe.file): two defenders would be named \(one.step.name); put {network}, {attack}, {seed} or {fold} into the name, where the recipe has several of them"
+                    "\(recipe.file): two defenders would be named \(one.step.name); put {network}, {attack}, {seed}, {fold}, {selection}, {p}, {hidden} … into the name, where the recipe has several of them"
                 )
             }
         }
-        return found
     }
 
     /// A name's pattern with its places filled; what no name can hold becomes a hyphen.
     private static func filled(
-        _ pattern: String, network: String, attacks: [String], seed: UInt64 = 0, fold: Int? = nil
+        _ pattern: String, network: String, attacks: [String], options: DefenderOptions = DefenderOptions(),
+        selection: String? = nil, fold: Int? = nil
     ) -> String {
         let attack = attacks.joined(separator: "-").map {
             $0.isASCII && ($0.isLetter || $0.isNumber || $0 == "." || $0 == "_") ? $0 : "-"
         }
-        return pattern.replacing("{network}", with: network).replacing("{attack}", with: String(attack))
-            .replacing("{seed}", with: "\(seed)").replacing("{fold}", with: fold.map(String.init) ?? "")
+        var name = pattern.replacing("{network}", with: network).replacing("{attack}", with: String(attack))
+            .replacing("{fold}", with: fold.map(String.init) ?? "").replacing("{epochs}", with: "\(options.epochs)")
+            .replacing("{selection}", with: selection ?? "full")
+        for (option, value) in options.spelled {
+            name = name.replacing("{\(option.dropFirst(2).replacing("-", with: "_"))}", with: value)
+        }
+        return name
     }
 
     // MARK: Evaluations
@@ -136,7 +157,7 @@ package struct ExperimentPlan: Sendable {
     ) throws(LogitError) -> [ExperimentStep.Evaluation] {
         let step = training.step
         let dataset = entry.dataset ?? step.dataset
-        let split = entry.split ?? (training.fold == nil ? recipe.usualTest(of: dataset) : step.split)
+        let split = entry.split ?? (training.held == nil ? recipe.usualTest(of: dataset) : step.split)
         guard let split else {
             throw LogitError(
                 .badInput,
@@ -150,8 +171,8 @@ package struct ExperimentPlan: Sendable {
         case .named(let names): networks = names
         }
         var selections: [String?] = [nil]
-        if let fold = training.fold {
-            selections = ["\(training.entry.selection ?? "")-\(fold)"]
+        if let held = training.held {
+            selections = [held]
         } else if let names = entry.selections {
             selections = names.map { $0 == "full" ? nil : $0 }
         } else {
@@ -180,7 +201,7 @@ package struct ExperimentPlan: Sendable {
     ) throws(LogitError) -> [ExperimentStep.Analysis] {
         var found: [ExperimentStep.Analysis] = []
         for entry in recipe.analyses {
-            for training in trainings where training.fold == nil {
+            for training in trainings where training.held == nil {
                 let step = training.step
                 guard entry.defenders?.contains(training.entry.name) ?? true,
                     entry.seeds?.contains(step.options.seed) ?? true

@@ -113,19 +113,8 @@ extension Recipe {
             "epochs", "batch", "lr", "weight_decay", "p", "failed", "invalid",
         ])
         let dataset = try dataset(keys)
-        var options = DefenderOptions()
-        options.hidden = try keys["hidden"]?.whole(1...1_000_000) ?? options.hidden
-        options.layers = try keys["layers"]?.whole(1...16) ?? options.layers
-        options.dropout = try keys["dropout"]?.number(0...1) ?? options.dropout
-        options.epochs = try keys["epochs"]?.whole(1...1_000_000) ?? options.epochs
-        options.batch = try keys["batch"]?.whole(1...1 << 20) ?? options.batch
-        options.learningRate = try keys["lr"]?.number(0...1e6) ?? options.learningRate
-        options.weightDecay = try keys["weight_decay"]?.number(0...1e6) ?? options.weightDecay
-        options.cleanProbability = try keys["p"]?.number(0...1) ?? options.cleanProbability
-        let policies = TwinPolicy.allCases.map(\.rawValue)
-        if let policy = try keys["failed"]?.word(policies) { options.failedTwins = TwinPolicy(rawValue: policy)! }
-        if let policy = try keys["invalid"]?.word(policies) { options.invalidTwins = TwinPolicy(rawValue: policy)! }
-        try node.checked { [options] () throws(LogitError) in try options.check() }
+        let all = try optionSets(keys)
+        for options in all { try node.checked { () throws(LogitError) in try options.check() } }
         var mixes: [[String]] = []
         for entry in try keys.required("attacks", "[pgd, mim, [pgd, mim]]").list() {
             mixes.append(entry.isList ? try Recipe.attacks(entry) : [try Recipe.attack(entry)])
@@ -139,9 +128,46 @@ extension Recipe {
             name: try keys.required("name", "against-{attack}-{seed}").text("against-{attack}-{seed}"),
             dataset: dataset, split: try split(keys, of: dataset, usual: "train"), networks: try networks(keys),
             mixes: mixes, seeds: seeds.isEmpty ? [0] : seeds,
-            selection: try keys.optional("selection") { (node) throws(LogitError) in
-                try node.word(selections.map(\.name))
-            }, options: options)
+            selections: try keys.optional("selection", selectionNames)?.map { $0 == "full" ? nil : $0 } ?? [nil],
+            options: all)
+    }
+
+    /// Every combination of the options of a defender that are lists.
+    private func optionSets(_ keys: RecipeNode.Keyed) throws(LogitError) -> [DefenderOptions] {
+        var all = [DefenderOptions()]
+        func vary<Value>(
+            _ key: String, _ place: WritableKeyPath<DefenderOptions, Value>,
+            _ read: (RecipeNode) throws(LogitError) -> Value
+        ) throws(LogitError) {
+            guard let node = keys[key] else { return }
+            var values: [Value] = []
+            for entry in try node.list() { values.append(try read(entry)) }
+            guard all.count * values.count <= Recipe.mostDefenders else {
+                throw node.wrong("makes more than \(Recipe.mostDefenders) defenders; make several recipes of it")
+            }
+            all = all.flatMap { options in
+                values.map { value in
+                    var one = options
+                    one[keyPath: place] = value
+                    return one
+                }
+            }
+        }
+        try vary("hidden", \.hidden) { (node) throws(LogitError) in try node.whole(1...1_000_000) }
+        try vary("layers", \.layers) { (node) throws(LogitError) in try node.whole(1...16) }
+        try vary("dropout", \.dropout) { (node) throws(LogitError) in try node.number(0...1) }
+        try vary("epochs", \.epochs) { (node) throws(LogitError) in try node.whole(1...1_000_000) }
+        try vary("batch", \.batch) { (node) throws(LogitError) in try node.whole(1...1 << 20) }
+        try vary("lr", \.learningRate) { (node) throws(LogitError) in try node.number(0...1e6) }
+        try vary("weight_decay", \.weightDecay) { (node) throws(LogitError) in try node.number(0...1e6) }
+        try vary("p", \.cleanProbability) { (node) throws(LogitError) in try node.number(0...1) }
+        let policies = TwinPolicy.allCases.map(\.rawValue)
+        try vary("failed", \.failedTwins) { (node) throws(LogitError) in TwinPolicy(rawValue: try node.word(policies))!
+        }
+        try vary("invalid", \.invalidTwins) { (node) throws(LogitError) in
+            TwinPolicy(rawValue: try node.word(policies))!
+        }
+        return all
     }
 
     func readAnalysis(_ node: RecipeNode) throws(LogitError) -> AnalysisEntry {

@@ -63,9 +63,9 @@ package struct Recipe: Sendable {
         package var kind: Kind
     }
 
-    /// Defenders to train: networks × attacks × seeds × folds.
+    /// Defenders to train: networks × attacks × options × selections × seeds × folds.
     package struct DefenderEntry: Sendable {
-        /// With {network}, {attack}, {seed} and {fold}.
+        /// With {network}, {attack}, {seed}, {fold}, {selection}, and the options' names as {p} and {hidden}.
         package var name: String
         package var dataset: String
         package var split: String
@@ -73,9 +73,9 @@ package struct Recipe: Sendable {
         /// Each a mix; one defender for each.
         package var mixes: [[String]]
         package var seeds: [UInt64]
-        /// A selection, or the name of folds.
-        package var selection: String?
-        package var options: DefenderOptions
+        /// Each a selection, the name of folds, or nil for all images.
+        package var selections: [String?]
+        package var options: [DefenderOptions]
     }
 
     /// What is evaluated.

@@ -45,6 +45,9 @@ struct AblationSection {
         return (section, data)
     }
 
+    /// What `logit ablate lower` found, for each defender.
+    func lowerings() throws(LogitError) -> [AnalysisResult] { try newest(Analyses.lowering).map(\.result) }
+
     /// The newest of a kind for each defender and set of images, of the weights of now.
     private func newest(_ kind: String) throws(LogitError) -> [(id: String, result: AnalysisResult)] {
         let now = Dictionary(

@@ -16,8 +16,8 @@ struct DefenderFamily {
     let split: String
     let network: String
     let attacks: [String]
-    let options: DefenderOptions
-    let selection: String?
+    var options: DefenderOptions
+    var selection: String?
     let folds: Int?
     var members: [Member]
 

@@ -1,12 +1,15 @@
+import Defence
 import Logits
 
 /// What the tables say of the paper's findings, whatever it is.
 struct Findings {
     let tables: [ReportTable]
     let facts: ReportFacts
+    /// What `logit ablate lower` found.
+    let lowerings: [AnalysisResult]
 
     var section: ReportSection? {
-        let points = ownDefender + bothWays + recovered
+        let points = ownDefender + bothWays + recovered + oneLayer + lowered
         guard !points.isEmpty else { return nil }
         var section = ReportSection(id: "findings", heading: "What carries over")
         section.paragraphs = ["The paper's findings that these figures can be held against, as they came out here."]
@@ -82,6 +85,42 @@ struct Findings {
             let above = all.filter(\.isAbove).map(\.name)
             return
                 "Attacked and corrected beats clean without a defence in \(above.count) of \(all.count) cases of \(set)\(above.isEmpty ? "" : ": " + above.joined(separator: ", "))."
+        }
+    }
+
+    /// One layer instead of two, else alike or the nearest there is.
+    private var oneLayer: [String] {
+        facts.families.filter { $0.options.layers == 1 && $0.attacks.count == 1 && $0.folds == nil }.flatMap { one in
+            facts.reportedSplits.filter { $0.dataset == one.dataset }.compactMap { split in
+                let attack = one.attacks[0]
+                let subject = facts.subject(split, one.network)
+                guard let two = facts.mainFamily(one.network, one.dataset, [attack], .full), two.options.layers == 2
+                else { return nil }
+                func percent(_ family: DefenderFamily, _ logits: String) -> String? {
+                    facts.corrected(family, subject, .full, logits)?.accuracy.value
+                }
+                guard let clean = percent(one, "clean"), let cleanOfTwo = percent(two, "clean"),
+                    let attacked = percent(one, attack), let attackedOfTwo = percent(two, attack)
+                else { return nil }
+                return
+                    "One layer against two on \(subject.network) under \(attack), \(subject.dataset)/\(subject.split): \(attacked) against \(attackedOfTwo) attacked, \(clean) against \(cleanOfTwo) clean."
+            }
+        }
+    }
+
+    /// Without the supporting classes the defender is lost, says the paper.
+    private var lowered: [String] {
+        lowerings.compactMap { one in
+            func share(_ subject: String, _ measure: String) -> String? {
+                one.figures.first { $0.subject == subject && $0.measure == measure }?.value.map {
+                    (100 * $0).formatted(2)
+                }
+            }
+            guard let kept = share("supporting", "corrected"), let random = share("random", "corrected"),
+                let back = share("supporting", "at_attacked")
+            else { return nil }
+            return
+                "With \(one.options["by"].flatMap(Double.init).map { $0.formatted(0) } ?? "some") taken from \(one.attack)'s supporting classes, \(one.defender) still corrects \(kept) % of the \(one.images.grouped) images that it corrected (\(random) % where random classes are lowered) and leaves \(back) % at the attacked class."
         }
     }
 }

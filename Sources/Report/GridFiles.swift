@@ -26,16 +26,16 @@ extension ReportSection.Grid {
 }
 
 extension ReportSection {
-    /// Writes the section's tables as text, LaTeX, and, a line a fact, as CSV.
+    /// Writes the section's tables as text and LaTeX, and, a line a fact, as CSV. What is in figures alone is CSV alone.
     /// - Parameter data: the facts.
     /// - Returns: the files' names.
     mutating func write(_ data: TextTable, into folder: String) throws(LogitError) -> [String] {
-        guard !tables.isEmpty else { return [] }
         let text =
             ([heading] + paragraphs + points + tables.map { "\($0.label)\n\n\($0.table.text)" }).joined(
                 separator: "\n\n") + "\n"
         let latex = "% \(LaTeX.comment(heading))\n" + tables.map(\.latex).joined(separator: "\n\n") + "\n"
-        for (ending, content) in [("txt", text), ("csv", data.csv + "\n"), ("tex", latex)] {
+        let all = [("csv", data.csv + "\n"), ("txt", text), ("tex", latex)]
+        for (ending, content) in all.prefix(data.rows.isEmpty ? 0 : tables.isEmpty ? 1 : 3) {
             try Files.writeDurably(Array(content.utf8), to: "\(folder)/\(id).\(ending)")
             files.append("\(id).\(ending)")
         }

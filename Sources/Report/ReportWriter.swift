@@ -14,6 +14,8 @@ package enum ReportWriter {
         package var at: String?
         /// One name a class, for people, in class order.
         package var classNames: [String]?
+        /// report.pdf beside the page.
+        package var hasPDF = false
 
         package init(corpus: String) { self.corpus = corpus }
     }
@@ -50,14 +52,19 @@ package enum ReportWriter {
             }
         }
         let again = command(options, manifest)
-        var sections = [Findings(tables: made, facts: facts).section].compactMap(\.self)
+        progress("reading analyses")
+        let support = SupportSections(corpus: corpus, facts: facts, options: options, folder: folder)
+        let sweeps = SweepSection(facts: facts, options: options, folder: folder)
+        let ablations = AblationSection(corpus: corpus, facts: facts, options: options, folder: folder)
+        let findings = Findings(tables: made, facts: facts, lowerings: try ablations.lowerings())
+        var sections = [findings.section].compactMap(\.self)
         sections += made.filter { $0.id.hasPrefix("table-") }.map { ReportSection($0, made: source(again, facts)) }
         sections.append(meanLogit(means, facts))
         sections += made.filter { !$0.id.hasPrefix("table-") }.map { ReportSection($0, made: source(again, facts)) }
-        progress("reading analyses")
-        let support = SupportSections(corpus: corpus, facts: facts, options: options, folder: folder)
-        let ablations = AblationSection(corpus: corpus, facts: facts, options: options, folder: folder)
-        for part in [try support.coefficients(), try support.classes(), try ablations.section()].compactMap(\.self) {
+        let parts = [
+            try support.coefficients(), try support.classes(), try sweeps.section(), try ablations.section(),
+        ]
+        for part in parts.compactMap(\.self) {
             var section = part.section
             files += try section.write(part.data, into: folder) + section.figures.map { "\($0.id).svg" }
             sections.append(section)
@@ -68,6 +75,11 @@ package enum ReportWriter {
             lead: lead(facts), snapshot: manifest.id, created: manifest.created, corpusID: corpus.descriptor.id,
             command: again, sections: sections)
         try Files.writeDurably(Array(page.html.utf8), to: "\(folder)/index.html")
+        if options.hasPDF {
+            progress("printing")
+            try PrintedPage.pdf(of: "\(folder)/index.html", to: "\(folder)/report.pdf")
+            files.append("report.pdf")
+        }
         return Written(
             folder: folder, snapshot: manifest.id, files: files,
             commandsForEmptyCells: made.reduce(0) { $0 + $1.missing.commands.count },

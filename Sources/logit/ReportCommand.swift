@@ -19,11 +19,13 @@ struct ReportCommand: ParsableCommand {
     @Option(help: "The snapshot: an id, the beginning of one, a tag; head where left out.") var at: String?
     @Option(help: "The page's title.") var title: String?
     @Option(help: "A file with one name a class for people to read, in class order.") var classNames: String?
+    @Flag(help: "Also print the page to report.pdf (needs chromium).") var pdf = false
     @OptionGroup var output: OutputOptions
 
     func run() throws {
         var options = ReportWriter.Options(corpus: corpus)
         (options.at, options.title) = (at, title)
+        options.hasPDF = pdf
         options.classNames = try classNames.map { try ClassNames.read($0) }
         let written = try ReportWriter.write(try Corpus(at: corpus, .reading), options, into: out) {
             output.note($0)

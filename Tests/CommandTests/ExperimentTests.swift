@@ -18,6 +18,7 @@ private let recipe = """
     defenders:
       - {name: "{network}-{attack}-{seed}", attacks: [fgsm, "pgd:steps=2"], seeds: [0, 1], hidden: 50, lr: 1e-3, epochs: 3}
       - {name: "linear", networks: residual, attacks: fgsm, layers: 1, epochs: 3}
+      - {name: "p-{p}", networks: residual, attacks: fgsm, p: [0, 0.5, 1], hidden: 40, lr: 1e-3, epochs: 2}
       - {name: "cv-{fold}", networks: residual, attacks: fgsm, selection: cv, hidden: 50, lr: 1e-3, epochs: 3}
     analyses:
       - {kinds: [support, lowering, precision, detection], defenders: "{network}-{attack}-{seed}", seeds: 0}
@@ -50,7 +51,7 @@ func experiment() throws {
     let page = try String(contentsOfFile: "\(corpus)-report/index.html", encoding: .utf8)
     for heading in [
         "Table 1", "Table 2", "Table 3", "Figure 1", "Defenders across networks", "Other defenders",
-        "Bhattacharyya coefficients", "Supporting classes", "Ablations and detection",
+        "Bhattacharyya coefficients", "Supporting classes", "Settings of the defender", "Ablations and detection",
     ] {
         #expect(page.contains(">\(heading)</h2>"), "\(heading)")
     }
@@ -59,6 +60,11 @@ func experiment() throws {
     for outside in ["src=\"http", "href=\"http", "<script", "@import", "url(http"] { #expect(!page.contains(outside)) }
     let csv = try String(contentsOfFile: "\(corpus)-report/table-1.csv", encoding: .utf8)
     #expect(csv.contains("2 folds") && csv.contains("first"))
+    // A curve of p: clean and attacked for each of its three values.
+    let curve = try String(contentsOfFile: "\(corpus)-report/settings.csv", encoding: .utf8).split(separator: "\n")
+    #expect(
+        curve.count == 7 && curve[1...].allSatisfy { $0.hasPrefix("p,") && $0.contains(",corrected,p-") }, "\(curve)")
+    #expect(page.contains("id=\"settings-1-p") && page.contains("One layer against two on residual under fgsm"))
     if let python {
         let checked = try run(python, ["\(projectFolder)/tools/check_report.py", corpus, "\(corpus)-report"])
         #expect(checked.status == 0 && checked.output.contains(" 0 differ"), "\(checked.output)\(checked.errors)")
@@ -95,8 +101,10 @@ func killedExperiment() throws {
     #expect(kills > 0)
     let last = try logit("experiment", "run", file, "--corpus", killed, "--quiet")
     #expect(last.status == 0, "\(last.errors)")
-    #expect(try outcome(killed) == outcome(whole))
-    #expect(try logit("verify", killed, "--quiet").status == 0)
+    let (found, wanted) = (try outcome(killed), try outcome(whole))
+    #expect(found == wanted, "\(Set(found).symmetricDifference(wanted).sorted())")
+    let verified = try logit("verify", killed, "--quiet")
+    #expect(verified.status == 0, "\(verified.output)\(verified.errors)")
 }
 
 @Test("a recipe that says other than the corpus holds, or names what is not there, is refused in one sentence")

@@ -14,16 +14,22 @@ private let quick: DefenderOptions = {
     return options
 }()
 
-private func trainer(_ path: String, _ name: String = "g", resume: Bool = false) throws -> Trainer {
+private func trainer(
+    _ path: String, _ name: String = "g", options: DefenderOptions = quick, resume: Bool = false
+) throws -> Trainer {
     let corpus = try Corpus(at: path, .reading)
     let split = try corpus.split(dataset: nil, split: "test")
     return try Trainer(
         corpus, name: name, manifest: try corpus.snapshot(nil), split: split, network: try corpus.network(nil),
-        attacks: ["pgd"], selection: nil, validation: nil, options: quick, threads: 1, resume: resume)
+        attacks: ["pgd"], selection: nil, validation: nil, options: options, threads: 1, resume: resume)
+}
+
+private func run(_ trainer: Trainer) throws {
+    try trainer.run(batchDone: { _, _, _, _ in }, epochDone: { _ in }, shouldStop: { false })
 }
 
 private func train(_ path: String) throws {
-    try trainer(path).run(batchDone: { _, _, _, _ in }, epochDone: { _ in }, shouldStop: { false })
+    try run(try trainer(path))
     try Corpus(at: path, .writing).indexDefender("g")
 }
 
@@ -43,6 +49,24 @@ private func expectRefusal(
     for text in mentions {
         #expect(error?.message.contains(text) == true, "\(error?.message ?? "") says \(text)", sourceLocation: location)
     }
+}
+
+@Test("a defender whose last epochs a killed process did not index is indexed by the next writer")
+func epochsNotIndexed() throws {
+    let folder = TemporaryFolder()
+    let path = try Fixtures.corpus(folder)
+    try Fixtures.ingest(path, limit: 64)
+    try train(path)
+    var longer = quick
+    longer.epochs = 2
+    try run(try trainer(path, options: longer, resume: true))
+    func problems() throws -> [String] {
+        try Verify.run(Corpus(at: path, .reading), quick: false) { _, _ in }.problems
+    }
+    #expect(try problems().first?.contains("defenders are not those of the files") ?? false)
+    do { _ = try Corpus(at: path, .writing) }
+    #expect(try problems().isEmpty)
+    #expect(try answers(path, "SELECT epochs_done FROM defenders WHERE epochs_done = 2").count == 1)
 }
 
 @Test("with a module retrained into the same file, training and evaluation are refused")

@@ -68,6 +68,30 @@ func folds() throws {
         pairs == ["pgd-0 cv-0-rest", "pgd-1 cv-1-rest", "pgd-2 cv-2-rest", "pgd-0 cv-0", "pgd-1 cv-1", "pgd-2 cv-2"])
 }
 
+@Test("settings and selections that are lists make a defender for each combination")
+func settings() throws {
+    let text = """
+        datasets: {one: {train: a.tar, test: b.tar}}
+        networks: {net: net.pt}
+        rows: [{split: train, attacks: [clean, pgd]}, {split: test, attacks: [clean, pgd]}]
+        selections: {few: {random: 10, split: train}}
+        defenders: [{name: "{p}-{hidden}-{selection}", attacks: pgd, p: [0, 0.5, 1], hidden: [10, 20], selection: [full, few]}]
+        """
+    var names: [String] = []
+    for case .train(let step) in try plan(text).steps {
+        names.append("\(step.name) \(step.options.cleanProbability) \(step.options.hidden) \(step.selection ?? "none")")
+    }
+    #expect(names.count == 12 && Set(names).count == 12)
+    #expect(names.contains("0.5-20-few 0.5 20 few") && names.contains("1.0-10-full 1.0 10 none"))
+    let many = (1...50).map(String.init).joined(separator: ", ")
+    let error = #expect(throws: LogitError.self) {
+        try plan(
+            text.replacingOccurrences(of: "[10, 20]", with: "[\(many)]").replacingOccurrences(
+                of: "[0, 0.5, 1]", with: "[0, 0.5, 1], layers: [2, 3, 4, 5], epochs: [1, 2, 3, 4]"))
+    }
+    #expect(error?.message.contains("several recipes") ?? false)
+}
+
 @Test("paths are relative to the recipe, and ${NAME} is a variable")
 func paths() throws {
     let text = whole.replacingOccurrences(of: "a.tar", with: "\"${DATA}/a.tar\"")
@@ -97,7 +121,8 @@ func paths() throws {
         ("correct_by: net", "correct_by: nobody", ["selections.first.correct_by", "nobody"]),
         ("{network}-{attack}-{seed}", "{network}-{attack}", ["two defenders", "{seed}"]),
         ("{network}-{attack}-{seed}", "../{network}-{attack}-{seed}", ["defender name"]),
-        ("lr: 1e-3", "lr: 0", ["defenders[1]", "--lr"]),
+        ("lr: 1e-3", "lr: 0", ["defenders[1]", "--lr"]), ("lr: 1e-3", "lr: [1e-3, 0]", ["defenders[1]", "--lr"]),
+        ("lr: 1e-3", "p: [0, 2]", ["line 11", "defenders[1].p[2]"]), ("lr: 1e-3", "p: []", ["empty"]),
         ("lr: 1e-3", "lr: nan", ["line 11", "number"]),
         ("hidden: 200", "hidden: 99999999", ["line 11", "1000000"]),
         ("attacks: [pgd, [pgd, mim]]", "attacks: [clean]", ["clean"]),
@@ -146,7 +171,7 @@ func ours() throws {
         #expect(plan.steps.count > 10)
     }
     let paper = try Recipe("\(folder)/paper.yaml", variables: ["LOGITCORPUS_REAL": "/data"])
-    let first = try #require(paper.defenders.first)
-    #expect(paper.networks.count == 3 && first.options.hidden == 10_000 && first.options.epochs == 50)
-    #expect(first.options.learningRate == 5e-5 && first.options.cleanProbability == 0.3 && first.options.batch == 256)
+    let options = try #require(paper.defenders.first).options
+    #expect(paper.networks.count == 3 && options.count == 1 && options[0].hidden == 10_000 && options[0].epochs == 50)
+    #expect(options[0].learningRate == 5e-5 && options[0].cleanProbability == 0.3 && options[0].batch == 256)
 }
