@@ -1,4 +1,5 @@
 import Defence
+import Ingestion
 import Logits
 import Networks
 import Sampling
@@ -56,7 +57,7 @@ extension Recipe {
         rows.limit = try keys["limit"]?.whole(many)
         rows.perClass = try keys["per_class"]?.whole(many)
         rows.seed = UInt64(try keys["seed"]?.whole(0...Int.max) ?? 0)
-        rows.views = try keys["views"]?.whole(1...1 << 20) ?? 1
+        rows.views = try keys["views"]?.whole(1...IngestRequest.mostViews) ?? 1
         if let label = try keys["label"]?.word(LabelPolicy.allCases.map(\.rawValue)) {
             var labelled: [String] = []
             for attack in rows.attacks {

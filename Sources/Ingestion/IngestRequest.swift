@@ -30,6 +30,9 @@ package struct IngestRequest: Sendable {
     /// Where the network runs.
     package var device = Device.cpu
 
+    /// Each view is a part of its own of an ingest.
+    package static let mostViews = 1000
+
     package init(split: SplitDescriptor, network: NetworkDescriptor, attacks: [AttackChoice], workerCount: Int) {
         self.split = split
         self.network = network
@@ -39,17 +42,16 @@ package struct IngestRequest: Sendable {
 
     /// Refuses values out of range.
     func check() throws(LogitError) {
-        let limits: [(String, Int?)] = [
-            ("--limit", limit), ("--per-class", perClass), ("--workers", workerCount), ("--prefetch", prefetch),
-            ("--views", viewCount), ("--block", blockRows),
+        let limits: [(String, Int?, ClosedRange<Int>)] = [
+            ("--limit", limit, 1...Int.max), ("--per-class", perClass, 1...Int.max),
+            ("--workers", workerCount, 1...1024), ("--prefetch", prefetch, 1...1 << 16),
+            ("--views", viewCount, 1...IngestRequest.mostViews), ("--block", blockRows, 1...1 << 20),
         ]
-        for (option, value) in limits {
-            if let value, value < 1 {
-                throw LogitError(.usage, "\(option) is \(value); give a whole number of at least 1")
+        for (option, value, range) in limits {
+            if let value, !range.contains(value) {
+                let most = range.upperBound == .max ? "of at least 1" : "from 1 to \(range.upperBound)"
+                throw LogitError(.usage, "\(option) is \(value); give a whole number \(most)")
             }
-        }
-        if let blockRows, blockRows > 1 << 20 {
-            throw LogitError(.usage, "--block is \(blockRows); give at most \(1 << 20) images")
         }
         try encoding.check(classCount: network.classCount)
         guard network.classCount == split.classNames.count else {
