@@ -158,7 +158,7 @@ let package = Package(
         tests("Sampling", ["Logits", "Shards", "Sampling", "TestSupport"]),
         tests("Defence", ["Logits", "Torch", "Networks", "Shards", "CorpusStore", "Defence", "TestSupport"]),
         tests(
-            "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport"],
+            "LogitSQL", ["Logits", "Shards", "CorpusStore", "LogitSQL", "TestSupport", grdb],
             data: ["make_reference.py", "reference.json", "reference.py", "threads.py"]),
         tests("Experiments", ["Logits", "CorpusStore", "Defence", "Experiments", "TestSupport"]),
         tests("Command", ["logit", "TestSupport"], data: ["browse.py", "histograms.py"]),

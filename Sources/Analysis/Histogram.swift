@@ -100,7 +100,7 @@ package struct Bhattacharyya: Sendable, Equatable, Codable {
             apart += difference * difference
         }
         coefficient = min(1, sum)
-        distance = sum > 0 ? -naturalLogarithm(coefficient) : nil
+        distance = sum > 0 ? 0 - naturalLogarithm(coefficient) : nil
         // ½ Σ (√p_k − √q_k)² = 1 − BC, with all its digits where the two are alike.
         hellinger = min(1, (apart / 2).squareRoot())
     }

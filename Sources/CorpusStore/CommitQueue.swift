@@ -36,7 +36,11 @@ package final class CommitQueue: Sendable {
         let stages = [
             PlainThread { [self] in
                 while let (unit, completion) = toStore.pop() {
-                    noting { () throws(LogitError) in toIndex.push((try corpus.store(unit), unit, completion)) }
+                    let isStored = noting { () throws(LogitError) in
+                        toIndex.push((try corpus.store(unit), unit, completion))
+                    }
+                    // A unit that ends here leaves its place, or `add` would wait for it for ever.
+                    if !isStored { _ = places.pop() }
                 }
                 toIndex.close()
             },
@@ -80,13 +84,16 @@ package final class CommitQueue: Sendable {
         if let failure = failure.withLock({ $0 }) { throw failure }
     }
 
-    /// Runs one step unless an earlier one failed.
-    private func noting(_ step: () throws(LogitError) -> Void) {
-        guard failure.withLock({ $0 }) == nil else { return }
+    /// Runs one step unless an earlier one failed; false where it did not come to its end.
+    @discardableResult
+    private func noting(_ step: () throws(LogitError) -> Void) -> Bool {
+        guard failure.withLock({ $0 }) == nil else { return false }
         do throws(LogitError) {
             try step()
+            return true
         } catch {
             failure.withLock { $0 = $0 ?? error }
+            return false
         }
     }
 }

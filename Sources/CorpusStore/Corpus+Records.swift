@@ -36,7 +36,13 @@ extension Corpus {
             let choices = known.isEmpty ? "make one with logit select" : "there is \(known.joined(separator: ", "))"
             throw LogitError(.notFound, "there is no selection \(name); \(choices)")
         }
-        return try Manifests.readSelection(path)
+        let file = try Manifests.readSelection(path)
+        guard file.name == name else {
+            throw LogitError(
+                .corrupt,
+                "\(path) holds the selection \(file.name); give the file its name back, or select the images again")
+        }
+        return file
     }
 
     /// For each class the first `perClass` images, in ordinal order, that the network gets right when clean.

@@ -54,7 +54,13 @@ extension Corpus {
         let images = try images(of: split)
         if let among { try check(among, split) }
         let pool = among?.ordinals ?? images.indices.map(Int64.init)
-        guard (1...pool.count).contains(count) else {
+        guard pool.allSatisfy({ images.indices.contains(Int($0)) }) else {
+            throw LogitError(
+                .corrupt,
+                "selection \(among?.name ?? "") names images that \(split.dataset)/\(split.split) has not; put back a copy of it"
+            )
+        }
+        guard count >= 1, count <= pool.count else {
             throw LogitError(
                 .usage,
                 "--random is \(count); give a whole number from 1 to \(pool.count), the images of \(among.map { "selection \($0.name)" } ?? "\(split.dataset)/\(split.split)")"

@@ -111,6 +111,11 @@ extension Corpus {
         guard name != "head" else {
             throw LogitError(.usage, "head always names the newest snapshot; choose another tag")
         }
+        let isHex = name.allSatisfy { $0.isASCII && $0.isHexDigit && !$0.isUppercase }
+        guard !(isHex && name.count >= 12), try !snapshotIDs().contains(where: { $0.hasPrefix(name) }) else {
+            throw LogitError(
+                .usage, "tag \(name) could be taken for the id of a snapshot; choose a name with another letter in it")
+        }
         let snapshot = try snapshot(reference)
         let path = "\(layout.tags)/\(name)"
         if !replacing, Files.exists(path) {
@@ -130,7 +135,11 @@ extension Corpus {
 
     package func headSnapshotID() throws(LogitError) -> String? {
         guard Files.exists(layout.head) else { return nil }
-        return try reference(at: layout.head)
+        let id = try reference(at: layout.head)
+        guard DescriptorLimits.isDigest(id) else {
+            throw LogitError(.corrupt, "\(layout.head), which names the newest snapshot, is damaged; run logit repair")
+        }
+        return id
     }
 
     /// The snapshot id in a file under refs/.

@@ -172,6 +172,10 @@ extension Corpus {
                 guard Manifests.isInside(place) else {
                     throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "a shard at \(place)")
                 }
+                let kept = try row.value("kept_images", as: String?.self)
+                guard kept == nil || kept.flatMap(ImagePrecision.init) != nil else {
+                    throw DatabaseError(resultCode: .SQLITE_CORRUPT, message: "\(place) keeps images as \(kept ?? "")")
+                }
                 let variant = Variant(
                     name: try row.value("attack_name"), canonical: try row.value("canonical"),
                     parametersJSON: try row.value("parameters"))
@@ -184,7 +188,7 @@ extension Corpus {
                     seed: UInt64(bitPattern: try row.value("seed", as: Int64.self)),
                     listDigest: try row.value("list_digest"), firstPosition: try row.value("first_position"),
                     rowCount: try row.value("row_count"))
-                return StoredUnit(
+                let unit = StoredUnit(
                     key: key, path: place, classCount: try row.value("class_count"),
                     contentDigest: try row.value("content_digest"),
                     fileDigest: try row.value("file_digest"), fileBytes: try row.value("file_bytes"),
@@ -193,9 +197,16 @@ extension Corpus {
                         fileChecksum: try row.value("file_checksum"), codec: try row.value("codec"),
                         precision: try row.value("precision"),
                         blockRows: try row.value("block_rows"),
-                        keptImages: (try row.value("kept_images", as: String?.self)).flatMap(ImagePrecision.init),
+                        keptImages: kept.flatMap(ImagePrecision.init),
                         hasStatus8bit: try row.value("status_8bit"), ordinals: try row.value("ordinals")),
                     rowDigest: try row.value("row_digest"), software: try row.value("software"))
+                guard Manifests.isPossible(unit.entry) else {
+                    throw DatabaseError(
+                        resultCode: .SQLITE_CORRUPT,
+                        message: "\(place) of \(key.rowCount) rows, \(unit.classCount) classes, \(unit.fileBytes) bytes"
+                    )
+                }
+                return unit
             }
         }
     }

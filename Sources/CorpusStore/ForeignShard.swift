@@ -68,14 +68,14 @@ package enum ForeignShard {
         limit(fileBytes: (try? Files.size(path)) ?? 0)
         do throws(LogitError) {
             let reader = try ShardReader(path: path)
-            var failure: LogitError?
-            // On after a failure: the parent may want the other rows.
-            for row in 0..<reader.rowCount {
-                do throws(LogitError) { _ = try reader.table(row..<row + 1) } catch { failure = failure ?? error }
-                guard reader.imageFormat != nil else { continue }
-                do throws(LogitError) { _ = try reader.images(row..<row + 1) } catch { failure = failure ?? error }
+            // All rows, whatever the first failing one is: the parent may want the others.
+            let rows = ShardFaults.failing(reader) { (rows) throws(LogitError) in _ = try reader.table(rows) }
+            var images: [Int] = []
+            if reader.imageFormat != nil {
+                images = ShardFaults.failing(reader) { (rows) throws(LogitError) in _ = try reader.images(rows) }
             }
-            if let failure { throw failure }
+            if let row = rows.first { _ = try reader.table(row..<row + 1) }
+            if let row = images.first { _ = try reader.images(row..<row + 1) }
             try reader.verify()
             return "\(fine)\n"
         } catch {

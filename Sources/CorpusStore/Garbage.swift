@@ -106,8 +106,16 @@ package enum Garbage {
                 found.append(try item("\(folder)/\(name)", layout))
             }
         }
-        for name in try Files.list(layout.root) where name.hasPrefix("catalog.sqlite.repair") {
+        for name in try Files.list(layout.root) where name.hasPrefix("catalog.sqlite.repair") || name.hasSuffix(".tmp")
+        {
             found.append(try item(name, layout))
+        }
+        // A defender may be in training: that takes no writer's lock.
+        for defender in try Files.list(layout.defenders) where Files.isDirectory("\(layout.defenders)/\(defender)") {
+            for name in try Files.list("\(layout.defenders)/\(defender)")
+            where name.hasSuffix(".tmp") && age("\(layout.defenders)/\(defender)/\(name)") >= seconds {
+                found.append(try item("defenders/\(defender)/\(name)", layout))
+            }
         }
         return found
     }

@@ -27,10 +27,10 @@ package struct Layout: Sendable {
         [shards, staging, snapshots, tags, datasets, networks, selections, defenders, evaluations, analyses]
     }
 
-    /// The list of images of an unfinished ingest; its staged blocks lie in staging/NAME.
     /// How far `scrub` has come.
     package var scrub: String { "\(root)/scrub.json" }
 
+    /// The list of images of an unfinished ingest; its staged blocks lie in staging/NAME.
     package func plan(_ name: String) -> String { "\(staging)/plans/\(name).json" }
     package func snapshot(_ id: String) -> String { "\(snapshots)/\(id).json" }
     package func selection(_ name: String) -> String { "\(selections)/\(name).json" }
@@ -74,7 +74,7 @@ package struct Layout: Sendable {
         guard allowed, !name.isEmpty, name.utf8.count <= 100, !name.hasPrefix("."), !name.hasPrefix("-") else {
             throw LogitError(
                 .usage,
-                "\(thing) name \"\(name)\" cannot be used; take 1 to 100 letters, digits, '-', '_' or '.', starting with a letter or digit"
+                "\(thing) name \(name.debugDescription) cannot be used; take 1 to 100 letters, digits, '-', '_' or '.', starting with a letter or digit"
             )
         }
     }

@@ -10,7 +10,7 @@ enum OrdinalRanges {
         var place = 0
         while place < ordinals.count {
             var end = place
-            while end + 1 < ordinals.count, ordinals[end + 1] == ordinals[end] + 1 { end += 1 }
+            while end + 1 < ordinals.count, ordinals[end + 1] == ordinals[end] &+ 1 { end += 1 }
             parts.append(place == end ? "\(ordinals[place])" : "\(ordinals[place])-\(ordinals[end])")
             bytes += parts[parts.count - 1].utf8.count + 1
             if bytes > byteLimit { return nil }

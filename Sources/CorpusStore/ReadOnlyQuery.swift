@@ -137,6 +137,10 @@ package final class ReadOnlyQuery {
             return LogitError(
                 .cancelled,
                 "the query was stopped before it ended; make it smaller, or give it more time with --timeout")
+        // The tables of the extension say what is wrong in words of their own.
+        case SQLITE_CORRUPT where sqlite3_extended_errcode(handle) == SQLITE_CORRUPT | 1 << 8:
+            return LogitError(.corrupt, reason)
+        case SQLITE_IOERR: return LogitError(.io, "the query failed: \(reason)")
         case SQLITE_CORRUPT, SQLITE_NOTADB:
             return LogitError(.corrupt, "the catalogue is damaged (\(reason)); run logit repair, which rebuilds it")
         default:

@@ -39,6 +39,7 @@ extension Repair {
             }
             if !lost.isEmpty { report.incomplete.append(Corpus.describe(lost, of: snapshot)) }
         }
+        try mendHead(corpus, found, &report)
         for tag in try corpus.tags() {
             try corpus.catalog.write { db in try Corpus.index(tag, in: db) }
             report.tags += 1
@@ -63,6 +64,21 @@ extension Repair {
                 return \.analyses
             }
         }
+    }
+
+    /// A head that is missing or damaged names the newest snapshot again.
+    private static func mendHead(
+        _ corpus: Corpus, _ found: [SnapshotManifest], _ report: inout Report
+    ) throws(LogitError) {
+        let parents = Set(found.compactMap(\.parent))
+        let ends = found.filter { !parents.contains($0.id) }
+        guard let newest = ends.max(by: { ($0.created, $0.id) < ($1.created, $1.id) }),
+            (try? corpus.headSnapshotID()) ?? nil == nil
+        else { return }
+        try Files.writeDurably(Array("\(newest.id)\n".utf8), to: corpus.layout.head)
+        report.unreadable.append(
+            "\(corpus.layout.head) was missing or damaged; it names the newest snapshot there is, \(newest.id.prefix(12)), again"
+        )
     }
 
     /// Takes one file in and counts it, or names it as unreadable.

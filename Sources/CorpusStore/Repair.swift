@@ -91,12 +91,29 @@ package enum Repair {
         throws(LogitError)
     {
         let known = try KnownShards(corpus)
+        try refuseMissing(known, corpus)
         try indexDescriptors(corpus, &report)
         report.putBack = try putBack(corpus)
         try indexShards(corpus, known, &report, progress)
         try listMissing(corpus, known, &report)
         try corpus.refreshManifests()
         try indexReferences(corpus, &report)
+    }
+
+    /// Without its descriptors a shard would look like another corpus's: whole shards of snapshots are not set aside for that.
+    private static func refuseMissing(_ known: KnownShards, _ corpus: Corpus) throws(LogitError) {
+        let splits = Set(try corpus.splits().map { "\($0.dataset)/\($0.split)" })
+        let networks = Set(try corpus.networks().map(\.name))
+        for key in known.inSnapshots {
+            var missing: String?
+            if !splits.contains("\(key.dataset)/\(key.split)") { missing = corpus.layout.split(key.dataset, key.split) }
+            if !networks.contains(key.network) { missing = corpus.layout.network(key.network) }
+            guard let missing else { continue }
+            throw LogitError(
+                .corrupt,
+                "\(missing) is missing, which \(key.rowCount) rows and more of the snapshots need; put back a copy of it and run logit repair again"
+            )
+        }
     }
 
     // MARK: Shards
@@ -111,11 +128,13 @@ package enum Repair {
         var done = 0
         for group in groups {
             var failed: [(path: String, error: LogitError)] = []
+            var indexed: String?
             for relative in inOrder(group, known.head, corpus.layout) {
                 do throws(LogitError) {
                     let (unit, table, created) = try corpus.readUnit(
                         relative, isKnown: known.vouches(forFile:))
                     try corpus.index([(unit, table, created)])
+                    indexed = relative
                     report.shards += 1
                     report.rows += unit.key.rowCount
                     break
@@ -132,7 +151,7 @@ package enum Repair {
             if !isLost {
                 // Former files of the unit, which snapshots hold: their bytes alone.
                 let tried = Set(failed.map(\.path))
-                for path in group where !tried.contains(path) {
+                for path in group where !tried.contains(path) && path != indexed {
                     if let error = try known.damage(path) { failed.append((path, error)) }
                 }
             }

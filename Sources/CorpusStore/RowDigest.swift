@@ -58,9 +58,11 @@ struct IndexedRow: Equatable {
                 """, arguments: [path]
         ).map { row in
             IndexedRow(
-                shardRow: row[0], image: row[1], prediction: row[2], mean: row[3], minimum: row[4], maximum: row[5],
-                l2: row[6], labelMargin: row[7], labelRank: row[8], status: row[9], iterations: row[10],
-                perturbationL2: row[11], perturbationLinf: row[12], status8bit: row[13])
+                shardRow: try row.value(0), image: try row.value(1), prediction: try row.value(2),
+                mean: try row.value(3), minimum: try row.value(4), maximum: try row.value(5), l2: try row.value(6),
+                labelMargin: try row.value(7), labelRank: try row.value(8), status: try row.value(9),
+                iterations: try row.value(10), perturbationL2: try row.value(11),
+                perturbationLinf: try row.value(12), status8bit: try row.value(13))
         }
     }
 
@@ -80,15 +82,16 @@ struct IndexedRow: Equatable {
     }
 }
 
-/// The rows of one unit, by `shard_row`, as XXH3-128 is taken over them, and what they come to. A row is 15 little-endian words of 64 bits: the columns in the order of
-/// `IndexedRow.columns`, integers as int64, reals as float64 (−0 as 0), 0 for NULL; then which were NULL, bit k for the
-/// k-th column. At the end come the unit's counts of correct and of invalid rows.
+/// The rows of one unit, by `shard_row`, as XXH3-128 is taken over them. A row is 15 little-endian words of 64 bits: the columns
+/// in the order of `IndexedRow.columns`, integers as int64, reals as float64 (−0 as 0), 0 for NULL; then which were NULL, bit k
+/// for the k-th column. At the end come the unit's counts of correct and of invalid rows.
 struct RowDigest {
     private var words: [UInt64] = []
 
     static let rowWords = Int(IndexedRow.columnCount) + 1
 
-    init(rowCount: Int) { words.reserveCapacity(RowDigest.rowWords * rowCount) }
+    /// - Parameter rowCount: how many rows to make room for at once; it may come from a catalogue that is wrong.
+    init(rowCount: Int) { words.reserveCapacity(RowDigest.rowWords * max(0, min(rowCount, 1 << 16))) }
 
     var rowCount: Int { words.count / RowDigest.rowWords }
 
@@ -143,10 +146,10 @@ struct RowDigest {
         words.append(nulls.littleEndian)
     }
 
-    func hex(correct: Int, invalid: Int) -> String {
+    func hex(correct: Int64, invalid: Int64) -> String {
         let checksum = Checksum128()
         words.withUnsafeBytes(checksum.add)
-        [UInt64(correct).littleEndian, UInt64(invalid).littleEndian].withUnsafeBytes(checksum.add)
+        [correct.littleEndian, invalid.littleEndian].withUnsafeBytes(checksum.add)
         return checksum.hex()
     }
 

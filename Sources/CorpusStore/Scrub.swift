@@ -128,7 +128,10 @@ package enum Scrub {
 
     private static func read(_ path: String) throws(LogitError) -> State {
         // A position that cannot be read is begun anew: nothing but time is lost.
-        (try? JSONFile.read(State.self, from: path)) ?? State()
+        guard let state = try? JSONFile.read(State.self, from: path), (1...1 << 40).contains(state.round) else {
+            return State()
+        }
+        return state
     }
 
     private static func save(_ state: State, _ path: String) throws(LogitError) {

@@ -33,7 +33,7 @@ enum ShardFaults {
     }
 
     /// Rows of which `read` fails: whole runs first, and row by row where one does.
-    private static func failing(
+    static func failing(
         _ reader: ShardReader, _ read: (Range<Int>) throws(LogitError) -> Void
     ) -> [Int] {
         let step = max(1, min(256, (1 << 18) / reader.classCount))

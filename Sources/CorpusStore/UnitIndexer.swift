@@ -39,7 +39,8 @@ struct UnitIndexer {
                 split, network, attack, unit.key.view, Int64(bitPattern: unit.key.seed), unit.key.listDigest,
                 unit.key.firstPosition, table.count, correct, invalid, unit.path, unit.contentDigest, unit.fileDigest,
                 unit.fileBytes, created, unit.keptImages?.rawValue, unit.details.codec, unit.details.precision,
-                unit.details.fileChecksum, digest.hex(correct: correct, invalid: invalid), unit.details.blockRows,
+                unit.details.fileChecksum, digest.hex(correct: Int64(correct), invalid: Int64(invalid)),
+                unit.details.blockRows,
                 unit.details.hasStatus8bit,
                 unit.details.ordinals, unit.software,
             ])

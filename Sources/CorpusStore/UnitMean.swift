@@ -38,11 +38,17 @@ struct UnitMean: Equatable {
     /// - Parameter expected: from the decoded rows; nil: only its own checksum is compared.
     static func isWhole(unit: Int64, expected: UnitMean?, in db: Database) throws -> Bool {
         let row = try Row.fetchOne(
-            db, sql: "SELECT row_count, mean, checksum FROM unit_mean WHERE unit_id = ?", arguments: [unit])
+            db,
+            sql: """
+                SELECT m.row_count, m.mean, m.checksum, u.row_count - u.invalid_count AS valid
+                FROM unit_mean m JOIN unit_index u ON u.id = m.unit_id WHERE m.unit_id = ?
+                """, arguments: [unit])
         // A former version indexed the unit, or it has no mean.
         guard let row else { return true }
         let text: String = try row.value("mean")
-        guard try row.value("checksum") == checksum(text) else { return false }
+        guard try row.value("checksum") == checksum(text),
+            try row.value("row_count", as: Int.self) == row.value("valid", as: Int.self)
+        else { return false }
         guard let expected else { return true }
         return try row.value("row_count") == expected.rowCount && text == expected.text
     }

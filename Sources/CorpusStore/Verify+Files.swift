@@ -28,7 +28,7 @@ extension Verify {
         }
         for name in try corpus.jsonNames(corpus.layout.selections) {
             noting { () throws(LogitError) in
-                try check(try Manifests.readSelection(corpus.layout.selection(name)), corpus)
+                try check(try corpus.selection(name), corpus)
             }
         }
         for id in try corpus.jsonNames(corpus.layout.evaluations) {
@@ -68,13 +68,15 @@ extension Verify {
         _ corpus: Corpus, _ units: [String: StoredUnit], _ report: inout Report
     ) throws(LogitError) {
         var otherwise: Set<String> = []
+        // `compact` and other software change a unit's file and content; its key stays.
+        let keys = Set(units.values.map(\.key))
         for id in try corpus.snapshotIDs() {
             do throws(LogitError) {
                 let snapshot = try corpus.manifest(id)
                 report.snapshots += 1
                 let lost = snapshot.shards.filter { shard in
                     units[shard.path].map { $0.contentDigest != shard.contentDigest || $0.key != shard.key }
-                        ?? !Files.exists(corpus.layout.absolute(shard.path))
+                        ?? (!keys.contains(shard.key) || !Files.exists(corpus.layout.absolute(shard.path)))
                 }
                 if !lost.isEmpty { report.problems.append(Corpus.describe(lost, of: snapshot)) }
                 for shard in snapshot.shards where !otherwise.contains(shard.path) {
@@ -89,7 +91,17 @@ extension Verify {
             }
         }
         let ids = Set(try corpus.snapshotIDs())
-        let head = try corpus.headSnapshotID().map { [(name: "head", snapshot: $0)] } ?? []
+        var head: [(name: String, snapshot: String)] = []
+        do throws(LogitError) {
+            if let id = try corpus.headSnapshotID() {
+                head = [("head", id)]
+            } else if !ids.isEmpty {
+                report.problems.append(
+                    "\(corpus.layout.head), which names the newest snapshot, is missing; run logit repair")
+            }
+        } catch {
+            report.problems.append(error.message)
+        }
         for reference in try head + corpus.tags() where !ids.contains(reference.snapshot) {
             report.problems.append(
                 "\(reference.name) names snapshot \(reference.snapshot.prefix(12)), which is missing; put back a copy of it"

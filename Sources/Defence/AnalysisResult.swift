@@ -33,6 +33,13 @@ package struct AnalysisResult: Codable, Sendable {
     package var created: String
 }
 
+extension AnalysisResult {
+    /// The options that were asked for, without what came of them.
+    package var asked: [String: String] {
+        options.filter { $0.key != "supporting" && !$0.key.hasPrefix("direction.") }
+    }
+}
+
 extension AnalysisFigure {
     package init(_ attack: String, _ subject: String, _ measure: String, _ share: Proportion) {
         self.init(

@@ -28,6 +28,15 @@ package struct DetectionRequest {
     package var fooledOnly = false
     package var seed: UInt64 = 0
 
+    /// The options of a result, as it tells them.
+    package var asked: [String: String] {
+        var options = ["fooled_only": "\(fooledOnly)", "seed": "\(seed)"]
+        options["learnt_from"] = learning.map { learning in
+            "\(learning.split.dataset)/\(learning.split.split)" + (learning.selection.map { ":\($0.name)" } ?? "")
+        }
+        return options
+    }
+
     package init(
         rows: SupportRequest, attacks: [String], learning: (split: SplitDescriptor, selection: SelectionFile?)?
     ) {
@@ -64,10 +73,7 @@ package enum Detection {
         }
         var figures: [AnalysisFigure] = []
         var curves: [AnalysisResult.Curve] = []
-        var options = ["fooled_only": "\(request.fooledOnly)", "seed": "\(request.seed)"]
-        options["learnt_from"] = request.learning.map { learning in
-            "\(learning.split.dataset)/\(learning.split.split)" + (learning.selection.map { ":\($0.name)" } ?? "")
-        }
+        var options = request.asked
         var (images, invalid) = (0, 0)
         for attack in request.attacks {
             if shouldStop() { throw LogitError(.cancelled, "stopped; nothing is kept, run the same command again") }

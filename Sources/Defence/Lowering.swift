@@ -70,13 +70,16 @@ package enum Lowering {
                 AnalysisFigure(request.attack, subject, "at_attacked", Proportion(one.attacked, of: images)),
             ]
         }
-        let options = [
-            "by": "\(amount)", "top": "\(request.top)", "seed": "\(seed)",
-            "supporting": common.map(String.init).joined(separator: ","),
-        ]
+        var options = asked(request, amount: amount, seed: seed)
+        options["supporting"] = common.map(String.init).joined(separator: ",")
         return request.result(
             Analyses.lowering, defender.descriptor, attacks: [request.attack], images: images,
             invalid: supporting.invalid, options: options, figures: figures)
+    }
+
+    /// The options of a result, as it tells them.
+    package static func asked(_ request: SupportRequest, amount: Float = 20, seed: UInt64 = 0) -> [String: String] {
+        ["by": "\(amount)", "top": "\(request.top)", "seed": "\(seed)"]
     }
 
     private struct Counts {

@@ -51,7 +51,12 @@ package enum PrecisionAblation {
         }
         return request.result(
             Analyses.precision, defender.descriptor, attacks: attacks, images: images, invalid: invalid,
-            options: ["precisions": precisions.map(\.description).joined(separator: ",")], figures: figures)
+            options: asked(precisions), figures: figures)
+    }
+
+    /// The options of a result, as it tells them.
+    package static func asked(_ precisions: [Precision] = usual) -> [String: String] {
+        ["precisions": precisions.map(\.description).joined(separator: ",")]
     }
 
     private struct Counts {

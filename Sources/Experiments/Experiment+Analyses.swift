@@ -26,8 +26,8 @@ extension Experiment {
             _ = try writing().addAnalysis(json: json)
             return .done
         } catch {
-            // A defender that corrects no image is a result, and no reason to stop.
-            guard error.code == .badInput, step.kind == .lowering || step.kind == .detection else { throw error }
+            // A defender that corrects no image is a result, as are logits that a precision cannot hold: no reason to stop.
+            guard error.code == .badInput, step.kind != .support else { throw error }
             observer.note(error.message)
             return .nothing
         }
@@ -49,12 +49,32 @@ extension Experiment {
             return JSONFile.encode(
                 try PrecisionAblation.run(opened, request, attacks: attacks, defender: stored, shouldStop: shouldStop))
         case .detection:
-            let learning = try opened.split(dataset: step.training.dataset, split: step.training.split)
-            let asked = DetectionRequest(
-                rows: request, attacks: attacks,
-                learning: learning.digest == request.split.digest ? nil : (split: learning, selection: nil))
+            let asked = try detection(step, request, attacks, in: opened)
             return JSONFile.encode(try Detection.run(opened, asked, defender: stored, shouldStop: shouldStop))
         }
+    }
+
+    private func detection(
+        _ step: ExperimentStep.Analysis, _ request: SupportRequest, _ attacks: [String], in opened: Corpus
+    ) throws(LogitError) -> DetectionRequest {
+        let learning = try opened.split(dataset: step.training.dataset, split: step.training.split)
+        return DetectionRequest(
+            rows: request, attacks: attacks,
+            learning: learning.digest == request.split.digest ? nil : (split: learning, selection: nil))
+    }
+
+    /// Whether a stored analysis was made with the options that a step would take.
+    private func isAsked(
+        _ id: String, _ step: ExperimentStep.Analysis, _ request: SupportRequest, _ attacks: [String], in corpus: Corpus
+    ) throws(LogitError) -> Bool {
+        let asked: [String: String]
+        switch step.kind {
+        case .support: return true  // its one option is in the record
+        case .lowering: asked = Lowering.asked(request)
+        case .precision: asked = PrecisionAblation.asked()
+        case .detection: asked = try detection(step, request, attacks, in: corpus).asked
+        }
+        return try corpus.analysis(id, as: AnalysisResult.self).asked == asked
     }
 
     private func isThere(
@@ -74,7 +94,7 @@ extension Experiment {
                 former.rowDigests(request.split, request.network, $0)
                     == request.manifest.rowDigests(request.split, request.network, $0)
             }
-            if isSame { return true }
+            if isSame, try isAsked(one.id, step, request, attacks, in: corpus) { return true }
         }
         return false
     }

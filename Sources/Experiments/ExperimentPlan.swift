@@ -49,11 +49,12 @@ package struct ExperimentPlan: Sendable {
     private static func trainings(_ recipe: Recipe) throws(LogitError) -> Trainings {
         var found: Trainings = []
         for entry in recipe.defenders {
-            let parts = entry.selections.flatMap { name -> [(selection: String?, held: String?, fold: Int?)] in
+            let parts = entry.selections.flatMap {
+                name -> [(name: String?, selection: String?, held: String?, fold: Int?)] in
                 guard let name, let folds = recipe.selections.first(where: { $0.name == name })?.foldCount else {
-                    return [(name, nil, nil)]
+                    return [(name, name, nil, nil)]
                 }
-                return (0..<folds).map { ("\(name)-\($0)-rest", "\(name)-\($0)", $0) }
+                return (0..<folds).map { (name, "\(name)-\($0)-rest", "\(name)-\($0)", $0) }
             }
             // None of the factors is larger than the recipe's file has bytes.
             let many =
@@ -73,7 +74,7 @@ package struct ExperimentPlan: Sendable {
                                 options.seed = seed
                                 let name = filled(
                                     entry.name, network: network, attacks: mix, options: options,
-                                    selection: part.held == nil ? part.selection : nil, fold: part.fold)
+                                    selection: part.name, fold: part.fold)
                                 found.append(
                                     (
                                         entry,

@@ -105,7 +105,8 @@ struct RecipeNode {
 
     /// One of several words.
     func word(_ words: [String]) throws(LogitError) -> String {
-        let text = try text(words[0])
+        guard let example = words.first else { throw wrong("names one where the recipe has none") }
+        let text = try text(example)
         guard words.contains(text) else {
             throw wrong(
                 "is \(text.debugDescription); did you mean \(nearestName(to: text, among: words))? There is \(words.joined(separator: ", "))"

@@ -193,6 +193,7 @@ final class LogitsCursor {
             split: statement.text(1), network: statement.text(5), attack: statement.text(6),
             view: statement.integer(7), rowCount: statement.integer(first + 2),
             classCount: statement.integer(first + 3), contentDigest: statement.text(first + 4))
+        try unit.check(path)
         let reader = try unit.open()
         readers[path] = reader
         return reader

@@ -25,7 +25,12 @@ final class ReaderCache: Sendable {
 
         init(_ path: String) throws(LogitError) {
             var info = stat()
-            guard stat(path, &info) == 0 else { throw Files.failure("open", path, errno: errno) }
+            guard stat(path, &info) == 0 else {
+                guard errno == ENOENT else { throw Files.failure("open", path, errno: errno) }
+                throw LogitError(
+                    .corrupt,
+                    "shard \(path) is missing; put back a copy, or run logit repair and then logit ingest --repair")
+            }
             self.path = path
             device = UInt64(info.st_dev)
             node = UInt64(info.st_ino)

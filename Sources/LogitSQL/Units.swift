@@ -33,17 +33,12 @@ struct Units {
         var units: [ScanUnit] = []
         while try statement.step() {
             let path = statement.text(1)
-            guard Manifests.isInside(path) else {
-                throw LogitError(
-                    .corrupt,
-                    "the catalogue names the shard “\(path.prefix(200))”, which cannot be of this corpus; run logit repair"
-                )
-            }
             let unit = ScanUnit(
                 id: statement.integer(0), path: "\(root)/\(path)", dataset: statement.text(2),
                 split: statement.text(3), network: statement.text(4), attack: statement.text(5),
                 view: statement.integer(6), rowCount: statement.integer(7), classCount: statement.integer(8),
                 contentDigest: statement.text(9))
+            try unit.check(path)
             let ordinals = statement.isNull(10) ? nil : statement.text(10)
             if let narrowed = unit.narrowed(to: wanted, ordinals) { units.append(narrowed) }
         }
@@ -193,6 +188,22 @@ struct OrdinalBounds: Sendable, Equatable {
 }
 
 extension ScanUnit {
+    /// Refuses what a catalogue may say of a shard and no shard of a corpus can be.
+    /// - Parameter path: as the catalogue has it.
+    func check(_ path: String) throws(LogitError) {
+        guard Manifests.isInside(path) else {
+            throw LogitError(
+                .corrupt,
+                "the catalogue names the shard “\(path.prefix(200))”, which cannot be of this corpus; run logit repair")
+        }
+        guard Manifests.isPossible(rows: rowCount, classes: classCount) else {
+            throw LogitError(
+                .corrupt,
+                "the catalogue tells of \(rowCount) rows of \(classCount) classes in shard \(path), which no shard can hold; run logit repair"
+            )
+        }
+    }
+
     /// With the rows alone that may have such ordinals; nil where there are none.
     func narrowed(to bounds: OrdinalBounds, _ ordinals: String?) -> ScanUnit? {
         if bounds.isAll { return self }

@@ -7,7 +7,11 @@ enum VirtualTable {
     static func fail(_ table: UnsafeMutablePointer<sqlite3_vtab>?, _ error: LogitError) -> Int32 {
         ls_free(table?.pointee.zErrMsg)
         table?.pointee.zErrMsg = ls_text(error.message)
-        return SQLITE_ERROR
+        switch error.code {
+        case .corrupt, .stale: return SQLITE_CORRUPT | 1 << 8  // SQLITE_CORRUPT_VTAB
+        case .io: return SQLITE_IOERR
+        default: return SQLITE_ERROR
+        }
     }
 
     /// Makes a table of a connection; `object` is kept until the table goes.

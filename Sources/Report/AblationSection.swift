@@ -19,7 +19,7 @@ struct AblationSection {
     func section() throws(LogitError) -> (section: ReportSection, data: TextTable)? {
         var section = ReportSection(id: "ablations", heading: "Ablations and detection")
         section.paragraphs = [
-            "Lowered logits: images that the network gets wrong and the defender right, with 20 taken from the logits of the attack's supporting classes, of each image's own, or of random ones; how many the defender still gets right, and how many it leaves at the class of the attack. Precision: accuracy on logits rounded to fewer bits. Detection: the area under the ROC curve of telling attacked rows from clean ones."
+            "Lowered logits: images that the network gets wrong and the defender right, with as much taken as the table says from the logits of the attack's supporting classes, of each image's own, or of random ones; how many the defender still gets right, and how many it leaves at the class of the attack. Precision: accuracy on logits rounded to fewer bits. Detection: the area under the ROC curve of telling attacked rows from clean ones."
         ]
         var data = TextTable([
             "analysis", "kind", "defender", "network", "dataset", "split", "images", "logits", "subject", "measure",
@@ -28,7 +28,11 @@ struct AblationSection {
         for (kind, title, subject) in AblationSection.kinds {
             for (id, one) in try newest(kind) {
                 let of = "\(one.defender) on \(one.network), \(one.dataset)/\(one.split), \(one.selection ?? "full")"
-                section.tables.append(grid(one, "\(title): \(of)", subject))
+                let asked = one.asked.sorted { $0.key < $1.key }.filter { $0.key != "precisions" }.map {
+                    "\($0.key.replacing("_", with: " ")) \($0.value)"
+                }
+                let how = asked.isEmpty ? "" : " (\(asked.joined(separator: ", ")))"
+                section.tables.append(grid(one, "\(title): \(of)\(how)", subject))
                 for figure in one.figures {
                     data.add(
                         [id, kind, one.defender, one.network, one.dataset, one.split, one.selection ?? "full"]
@@ -41,25 +45,28 @@ struct AblationSection {
         }
         guard !section.tables.isEmpty else { return nil }
         section.made =
-            "Made by logit ablate lower, logit ablate bits and logit detect, from the analyses that these stored."
+            "Made by logit ablate lower, logit ablate precision and logit detect, from the analyses that these stored of the rows of snapshot \(facts.manifest.id.prefix(12))."
         return (section, data)
     }
 
     /// What `logit ablate lower` found, for each defender.
     func lowerings() throws(LogitError) -> [AnalysisResult] { try newest(Analyses.lowering).map(\.result) }
 
-    /// The newest of a kind for each defender and set of images, of the weights of now.
+    /// The newest of a kind for each defender, set of images and options, of the weights and rows of now.
     private func newest(_ kind: String) throws(LogitError) -> [(id: String, result: AnalysisResult)] {
         let now = Dictionary(
             facts.families.flatMap(\.members).map { ($0.descriptor.name, $0.descriptor.weightsDigest) },
             uniquingKeysWith: { first, _ in first })
         var found: [String: (id: String, result: AnalysisResult)] = [:]
-        for one in try corpus.analyses(ofKind: kind) where now[one.record.defender] == one.record.weightsDigest {
+        for one in try corpus.analyses(ofKind: kind) {
             let record = one.record
+            guard now[record.defender] == record.weightsDigest, facts.isOfTheseRows(record, corpus) else { continue }
+            let result = try corpus.analysis(one.id, as: AnalysisResult.self)
             let key = [
                 record.network, record.defender, record.dataset, record.split, record.selection ?? "", record.attack,
+                "\(result.asked.sorted { $0.key < $1.key })",
             ]
-            found[key.joined(separator: "\u{1F}")] = (one.id, try corpus.analysis(one.id, as: AnalysisResult.self))
+            found[key.joined(separator: "\u{1F}")] = (one.id, result)
         }
         return found.sorted { $0.key < $1.key }.map(\.value)
     }

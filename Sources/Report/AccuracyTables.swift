@@ -253,7 +253,7 @@ struct AccuracyTables {
         cell.figure = TableFigure(
             table: table.id, dataset: subject.dataset, split: subject.split, images: images.label,
             network: subject.network, logits: logits, defence: "corrected",
-            defenders: family.members.map(\.descriptor.name), trainedOn: family.network, trainedUnder: family.attacks,
+            defenders: found.defenders, trainedOn: family.network, trainedUnder: family.attacks,
             accuracy: found.accuracy, paper: cell.paper, evaluations: found.evaluations)
         return cell
     }

@@ -115,6 +115,17 @@ final class ReportFacts {
 
     // MARK: Asking
 
+    /// Whether an analysis is of rows that the snapshot has as they were.
+    func isOfTheseRows(_ record: AnalysisRecord, _ corpus: Corpus) -> Bool {
+        guard let split = splits.first(where: { $0.dataset == record.dataset && $0.split == record.split }),
+            let network = networks.first(where: { $0.name == record.network }),
+            let former = record.snapshot == manifest.id ? manifest : try? corpus.snapshot(record.snapshot)
+        else { return false }
+        return record.attack.split(separator: ",").allSatisfy {
+            former.rowDigests(split, network, String($0)) == manifest.rowDigests(split, network, String($0))
+        }
+    }
+
     /// Splits that tables are of: those with evaluations; without any, test, or whatever has rows.
     var reportedSplits: [SplitDescriptor] {
         func keep(_ test: (SplitDescriptor) -> Bool) -> [SplitDescriptor] { splits.filter(test) }
@@ -190,12 +201,14 @@ final class ReportFacts {
     /// A family's accuracy, the mean over its seeds; nil where nothing is evaluated.
     func corrected(
         _ family: DefenderFamily, _ subject: Subject, _ images: ImageGroup, _ attack: String
-    ) -> (accuracy: Accuracy, evaluations: [String])? {
+    ) -> (accuracy: Accuracy, evaluations: [String], defenders: [String])? {
         var correct: [Int] = []
+        var defenders: [String] = []
         var rows: Set<Int> = []
         var evaluations: [String] = []
         for seed in family.seeds {
-            let found = members(family, images, seed: seed).map {
+            let judged = members(family, images, seed: seed)
+            let found = judged.map {
                 measured[
                     Measured(
                         defender: $0.member.descriptor.name, subject: subject, selection: $0.selection, attack: attack)]
@@ -204,9 +217,10 @@ final class ReportFacts {
             correct.append(found.reduce(0) { $0 + ($1?.correct ?? 0) })
             rows.insert(found.reduce(0) { $0 + ($1?.rows ?? 0) })
             evaluations += found.compactMap { $0?.evaluation }
+            defenders += judged.map(\.member.descriptor.name)
         }
         guard rows.count == 1, let accuracy = Accuracy(correct, of: rows.first ?? 0) else { return nil }
-        return (accuracy, evaluations)
+        return (accuracy, evaluations, defenders)
     }
 
     /// The defenders whose evaluations make a cell, and the selection that each is evaluated on.

@@ -39,6 +39,13 @@ package enum ReportWriter {
         try prepare(folder)
         progress("counting rows")
         let facts = try ReportFacts(corpus, manifest)
+        let classCounts = Set(facts.splits.map(\.classNames.count))
+        if let names = options.classNames, !classCounts.contains(names.count) {
+            throw LogitError(
+                .badInput,
+                "there are \(names.count) class names, and the corpus's datasets have \(classCounts.sorted().map(String.init).joined(separator: " or ")) classes; give one name for each, in class order"
+            )
+        }
         let tables = AccuracyTables(facts: facts, corpus: options.corpus)
         let made = [tables.table1(), tables.table2(), tables.table3(), tables.acrossNetworks(), tables.others()]
             .filter { !$0.isEmpty || $0.id.hasPrefix("table-") }
@@ -92,6 +99,12 @@ package enum ReportWriter {
         }
         guard !Files.exists(folder) || Files.isDirectory(folder) else {
             throw LogitError(.usage, "\(folder) is a file; name a folder for the report")
+        }
+        let page = "\(folder)/index.html"
+        if Files.exists(page), let text = try? Files.readText(page, limit: 1 << 30), !text.contains("LogitCorpus"),
+            !text.contains("logit report")
+        {
+            throw LogitError(.usage, "\(page) is a page of something else; name another folder for the report")
         }
         try Files.makeDirectory(folder)
     }

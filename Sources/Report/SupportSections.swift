@@ -46,7 +46,7 @@ struct SupportSections {
             )
         } else {
             section.made =
-                "Made by logit bhattacharyya \(MissingCells.word(options.corpus)) --supporting, from the analyses that logit support stored."
+                "Made by logit bhattacharyya \(MissingCells.word(options.corpus)) --supporting, from the analyses that logit support stored of the rows of snapshot \(facts.manifest.id.prefix(12))."
         }
         return (section, data)
     }
@@ -130,7 +130,8 @@ struct SupportSections {
             for place in one.supporting {
                 data.add([
                     id, one.defender, one.network, one.attack, one.dataset, one.split, one.selection ?? "full",
-                    "\(one.images)", "\(place.class)", name(place.class, place.name), "\(place.rank)", "\(place.count)",
+                    "\(one.images)", "\(place.class)", name(place.class, place.name, of: one.classes.count),
+                    "\(place.rank)", "\(place.count)",
                     "\(place.first)", place.support.formatted(6), "\(place.pullCount)", "\(place.pushCount)",
                 ])
             }
@@ -154,7 +155,7 @@ struct SupportSections {
         for one in try corpus.analyses(ofKind: Analyses.support) {
             let record = one.record
             guard let defender = now[record.defender], defender.weightsDigest == record.weightsDigest,
-                defender.network == record.network, record.correctedOnly != true,
+                facts.isOfTheseRows(record, corpus), defender.network == record.network, record.correctedOnly != true,
                 facts.mainFamily(defender.network, defender.dataset, defender.attacks, .full)?.members.contains(where: {
                     $0.descriptor.name == defender.name
                 }) ?? false
@@ -176,12 +177,13 @@ struct SupportSections {
         let shown = one.supporting
         try Figures.supportingClasses(
             title: "\(of): supporting classes of \(one.defender)", axis: "images, of \(one.images)",
-            bars: shown.map { ($0.class, name($0.class, $0.name), Double($0.count)) },
+            bars: shown.map { ($0.class, name($0.class, $0.name, of: one.classes.count), Double($0.count)) },
             pictures: split.map { Thumbnails.pngs(of: shown.map(\.class), $0, in: corpus) } ?? [:], to: path)
         var data = TextTable(["class", "name", "images", "first", "mean S"])
         for place in shown {
             data.add([
-                "\(place.class)", name(place.class, place.name), "\(place.count)", "\(place.first)",
+                "\(place.class)", name(place.class, place.name, of: one.classes.count), "\(place.count)",
+                "\(place.first)",
                 place.support.formatted(4),
             ])
         }
@@ -189,7 +191,7 @@ struct SupportSections {
             id: String(id),
             caption: "Supporting classes: \(of), \(one.dataset)/\(one.split)\(images), defender \(one.defender).",
             description:
-                "The \(one.top) largest S_k of each of \(one.images.grouped) images, counted; the most frequent are \(shown.prefix(3).map { "\(name($0.class, $0.name)) (\($0.count.grouped))" }.joined(separator: ", ")).",
+                "The \(one.top) largest S_k of each of \(one.images.grouped) images, counted; the most frequent are \(shown.prefix(3).map { "\(name($0.class, $0.name, of: one.classes.count)) (\($0.count.grouped))" }.joined(separator: ", ")).",
             svg: try InlineSVG.read(path, id: String(id), label: "Bars of the supporting classes, \(of)"),
             command:
                 "logit support \(MissingCells.word(options.corpus)) --defender \(one.defender) --network \(one.network) --dataset \(one.dataset) --split \(one.split)\(one.selection.map { " --selection \($0)" } ?? "") --attack \(MissingCells.word(one.attack)) --top \(one.top) --at \(one.snapshot.prefix(12)) --plot \(String(id)).svg",
@@ -200,7 +202,7 @@ struct SupportSections {
     private func told(_ one: SupportResult) -> String {
         let commonest = one.classes.first { $0.class == one.commonest }
         return
-            "\(one.network) under \(one.attack)\(one.selection.map { ", \($0)" } ?? ""): the largest S_k is the true class's for \(percent(one.ownFirst)) of the images; the class that most often has it is \(name(one.commonest, commonest?.name ?? "")), for \(percent(one.commonestFirst)), and among the three largest for \(percent(one.commonestInThree))."
+            "\(one.network) under \(one.attack)\(one.selection.map { ", \($0)" } ?? ""): the largest S_k is the true class's for \(percent(one.ownFirst)) of the images; the class that most often has it is \(name(one.commonest, commonest?.name ?? "", of: one.classes.count)), for \(percent(one.commonestFirst)), and among the three largest for \(percent(one.commonestInThree))."
     }
 
     private func summary(_ data: TextTable) -> ReportSection.Grid {
@@ -215,8 +217,9 @@ struct SupportSections {
     }
 
     /// A class's name for people.
-    private func name(_ place: Int, _ stored: String) -> String {
-        guard let names = options.classNames, names.indices.contains(place) else { return stored }
+    /// - Parameter classes: how many there are; the names given may be of another dataset's.
+    private func name(_ place: Int, _ stored: String, of classes: Int) -> String {
+        guard let names = options.classNames, names.count == classes else { return stored }
         return names[place]
     }
 

@@ -7,7 +7,7 @@ struct Handle: ~Copyable, Sendable {
     let id: hid_t
     private let close: @convention(c) @Sendable (hid_t) -> herr_t
 
-    /// - Parameter what: the operation and file, for the sentence of the error.
+    /// - Parameter error: what a negative id means.
     init(
         _ id: hid_t, _ close: @escaping @convention(c) @Sendable (hid_t) -> herr_t,
         or error: @autoclosure () -> LogitError

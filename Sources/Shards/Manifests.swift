@@ -195,12 +195,18 @@ package enum Manifests {
         return selection
     }
 
-    /// A plain path below `shards/`.
-    static func isPossible(_ entry: ShardEntry) -> Bool {
-        (1...ShardLimits.rows).contains(entry.key.rowCount) && (2...ShardLimits.classes).contains(entry.classCount)
-            && entry.key.view >= 0 && entry.key.firstPosition >= 0 && entry.fileBytes > 0
+    /// Whether a shard can be of such numbers: none of what is computed with them overflows.
+    package static func isPossible(_ entry: ShardEntry) -> Bool {
+        isPossible(rows: entry.key.rowCount, classes: entry.classCount) && (0...1 << 40).contains(entry.key.view)
+            && (0...1 << 40).contains(entry.key.firstPosition) && (1...1 << 44).contains(entry.fileBytes)
     }
 
+    package static func isPossible(rows: Int, classes: Int) -> Bool {
+        (1...ShardLimits.rows).contains(rows) && (2...ShardLimits.classes).contains(classes)
+            && rows <= ShardLimits.logitBytes / 4 / classes
+    }
+
+    /// A plain path below `shards/`.
     package static func isInside(_ path: String) -> Bool {
         let parts = path.split(separator: "/", omittingEmptySubsequences: false)
         return parts.count > 1 && parts[0] == "shards" && !parts.contains { $0.isEmpty || $0 == "." || $0 == ".." }

@@ -63,8 +63,11 @@ struct Sample: ParsableCommand {
 
     func run() throws {
         Interrupt.listen()
-        guard epochs >= 1, fromEpoch >= 0, fromBatch >= 0 else {
-            throw LogitError(.usage, "--epochs must be at least 1, --from-epoch and --from-batch at least 0")
+        let most = 1_000_000
+        guard (1...most).contains(epochs), (0...most).contains(fromEpoch), fromBatch >= 0 else {
+            throw LogitError(
+                .usage,
+                "--epochs is a whole number from 1 to \(most), --from-epoch from 0 to \(most), --from-batch at least 0")
         }
         let opened = try Corpus(at: corpus, .reading)
         let split = try opened.split(dataset: mix.dataset, split: mix.split, usual: "train")

@@ -22,8 +22,8 @@ struct ScrubCommand: ParsableCommand {
     func run() throws {
         Interrupt.listen()
         if let limit, limit < 0 { throw LogitError(.usage, "--limit is \(limit); give 0 or a positive number") }
-        if let seconds, !(seconds > 0) {
-            throw LogitError(.usage, "--seconds is \(seconds); give a positive number")
+        if let seconds, !(seconds > 0 && seconds <= 1e9) {
+            throw LogitError(.usage, "--seconds is \(seconds); give a positive number, at most 1e9")
         }
         let opened = try Corpus(at: corpus, .reading)
         let progress = Progress("shards", quiet: output.quiet)

@@ -20,7 +20,7 @@ struct Select: ParsableCommand {
     @Argument(help: "The corpus folder.") var corpus: String
     @Argument(help: "The selection's name.") var name: String
     @Option(help: "The network that must get the clean image right.") var correctBy: String?
-    @Option(help: "Images a class.") var perClass = 1
+    @Option(help: "Images a class, with --correct-by; 1 where left out.") var perClass: Int?
     @Option(help: "Fold K of N of the split's images, as K/N.") var fold: String?
     @Flag(help: "All images but those of the fold.") var rest = false
     @Option(help: "So many images at random.") var random: Int?
@@ -41,10 +41,10 @@ struct Select: ParsableCommand {
 
     func run() throws {
         let ways = [correctBy != nil, fold != nil, random != nil].count { $0 }
-        guard ways == 1, among == nil || random != nil else {
+        guard ways == 1, among == nil || random != nil, perClass == nil || correctBy != nil else {
             throw LogitError(
                 .usage,
-                "give one of --correct-by NETWORK, --fold K/N and --random N, which say what images to take; --among goes with --random"
+                "give one of --correct-by NETWORK, --fold K/N and --random N, which say what images to take; --per-class goes with --correct-by, --among with --random"
             )
         }
         let opened = try Corpus(at: corpus, .writing, patience: try waiting.patience(output))
@@ -54,7 +54,7 @@ struct Select: ParsableCommand {
                 try opened.selectionAtRandom(
                     name, chosen, count: random, seed: seed, among: try among.map { try opened.selection($0) })
             } else {
-                try opened.selectionOfCorrect(name, chosen, by: try opened.network(correctBy), perClass: perClass)
+                try opened.selectionOfCorrect(name, chosen, by: try opened.network(correctBy), perClass: perClass ?? 1)
             }
         try opened.addSelection(selection)
         let result = Result(

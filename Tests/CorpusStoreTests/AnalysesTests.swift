@@ -100,6 +100,29 @@ func impossible(text: String) throws {
     #expect(error?.code == .corrupt && error?.message.contains("a.json") == true)
 }
 
+@Test("a selection whose file was copied or changed is refused by its name, and none is drawn from it")
+func changedSelections() throws {
+    let folder = TemporaryFolder()
+    let path = try Fixtures.corpus(folder)
+    let split = try Corpus(at: path, .reading).split(dataset: nil, split: nil)
+    var selection = try Corpus(at: path, .reading).selectionAtRandom("one", split, count: 10, seed: 1)
+    do { try Corpus(at: path, .writing).addSelection(selection) }
+    try FileManager.default.copyItem(atPath: "\(path)/selections/one.json", toPath: "\(path)/selections/two.json")
+    let corpus = try Corpus(at: path, .reading)
+    let error = #expect(throws: LogitError.self) { try corpus.selection("two") }
+    #expect(error?.code == .corrupt && error?.message.contains("two.json") == true)
+    #expect(throws: LogitError.self) { try corpus.selections() }
+    #expect(try Verify.run(corpus, quick: true) { _, _ in }.problems.contains { $0.contains("two.json") })
+    selection.ordinals[9] = 1 << 40
+    for ordinals in [[], selection.ordinals] {
+        selection.ordinals = ordinals
+        selection.images = Array(selection.images.prefix(ordinals.count))
+        #expect(throws: LogitError.self) {
+            try corpus.selectionAtRandom("r", split, count: 1, seed: 0, among: selection)
+        }
+    }
+}
+
 @Test("random images: a function of the seed, smaller draws within larger ones, each image as often as any other")
 func randomImages() throws {
     let folder = TemporaryFolder()

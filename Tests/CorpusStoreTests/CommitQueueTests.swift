@@ -80,6 +80,22 @@ func failed() throws {
     #expect(try subject.visible() == [0, 50])
 }
 
+@Test("a disk that takes long to fail leaves nobody waiting", .timeLimit(.minutes(1)))
+func failedSlowly() throws {
+    let subject = try Subject()
+    // Each file is written and synced in staging before its folder turns out to be none, while more units are laid out.
+    let shards = "\(subject.corpus.root)/shards"
+    try FileManager.default.removeItem(atPath: shards)
+    try Data().write(to: URL(fileURLWithPath: shards))
+    let error = #expect(throws: LogitError.self) {
+        try subject.corpus.committing { (queue) throws(LogitError) in
+            for unit in 0..<10 { try subject.add(unit, to: queue) }
+        }
+    }
+    #expect(error?.code == .io)
+    #expect(try subject.visible() == [])
+}
+
 @Test("units added before an error of the caller's are committed all the same")
 func callersError() throws {
     let subject = try Subject()

@@ -53,11 +53,24 @@ struct HostileCatalogTests {
             "UPDATE unit_index SET seed = 'one'", "UPDATE network_index SET class_count = 'ten'",
             "UPDATE unit_index SET path = '../../outside.h5'", "UPDATE unit_index SET path = 'shards/../../x.h5'",
             "UPDATE unit_index SET first_position = zeroblob(1000)", "UPDATE unit_index SET view = 9e99",
+            "UPDATE unit_index SET row_count = -1", "UPDATE unit_index SET row_count = 1 << 62",
+            "UPDATE network_index SET class_count = 0", "UPDATE network_index SET class_count = 1 << 40",
+            "UPDATE unit_index SET row_count = 1 << 26; UPDATE network_index SET class_count = 1000000",
+            "UPDATE unit_index SET file_bytes = 9223372036854775807", "UPDATE unit_index SET view = -1",
         ])
     func values(sql: String) throws {
         let path = try changed(sql)
         let error = #expect(throws: LogitError.self) { try Corpus(at: path, .reading).units() }
         #expect(error?.code == .corrupt, "\(error?.message ?? "")")
+    }
+
+    @Test("counts that no unit has are found by verify", arguments: ["correct_count = -1", "invalid_count = 1 << 62"])
+    func counts(change: String) throws {
+        let path = try changed("UPDATE unit_index SET \(change)")
+        let corpus = try Corpus(at: path, .reading)
+        for deep in [false, true] {
+            #expect(try !Verify.run(corpus, quick: false, deep: deep) { _, _ in }.problems.isEmpty)
+        }
     }
 
     @Test("rows with values of other types are errors where they are read, and verify finds them")
@@ -71,7 +84,12 @@ struct HostileCatalogTests {
                 "mean", split: split, network: "residual", attack: "clean", selection: nil, at: nil)
         }
         #expect(throws: LogitError.self) { try corpus.correctImages(of: split, by: "residual", perClass: 1) }
-        #expect(try !Verify.run(corpus, quick: false) { _, _ in }.problems.isEmpty)
+        for deep in [false, true] {
+            #expect(try !Verify.run(corpus, quick: false, deep: deep) { _, _ in }.problems.isEmpty)
+        }
+        #expect(
+            try !Scrub.run(corpus, limit: nil, seconds: nil, progress: { _, _ in }, shouldStop: { false }).problems
+                .isEmpty)
     }
 
     @Test("bytes that are no database, or a part of one, are an error")

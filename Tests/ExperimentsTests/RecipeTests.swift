@@ -92,6 +92,19 @@ func settings() throws {
     #expect(error?.message.contains("several recipes") ?? false)
 }
 
+@Test("{selection} names folds as well as selections")
+func foldedSettings() throws {
+    let text = """
+        datasets: {one: {all: a.tar}}
+        networks: {net: net.pt}
+        rows: [{attacks: [clean, pgd]}]
+        selections: {cv: {folds: 2, split: all}, few: {random: 10, split: all}}
+        defenders: [{name: "g-{selection}-{fold}", attacks: pgd, selection: [full, few, cv]}]
+        """
+    let names = try plan(text).steps.compactMap { if case .train(let step) = $0 { step.name } else { nil } }
+    #expect(names == ["g-full-", "g-few-", "g-cv-0", "g-cv-1"])
+}
+
 @Test("paths are relative to the recipe, and ${NAME} is a variable")
 func paths() throws {
     let text = whole.replacingOccurrences(of: "a.tar", with: "\"${DATA}/a.tar\"")
@@ -139,6 +152,18 @@ func wrong(was: String, now: String, words: [String]) throws {
     let message = error?.message ?? ""
     #expect(message.contains("recipe.yaml") && !message.contains("\n"), "\(message)")
     for word in words { #expect(message.contains(word), "\(message)") }
+}
+
+@Test("parts that name what the recipe has none of are refused")
+func noneOfThem() throws {
+    let rest = "datasets: {one: {test: a.tar}}\nnetworks: {net: net.pt}\nrows: [{attacks: [clean, pgd]}]\n"
+    for part in ["analyses: [{kinds: support, defenders: [a]}]", "evaluations: [{defenders: [a]}]"] {
+        let error = #expect(throws: LogitError.self) { try plan(rest + part) }
+        #expect(error?.message.contains("line 4") ?? false, "\(error?.message ?? "")")
+    }
+    #expect(throws: LogitError.self) {
+        try plan("datasets: {}\nnetworks: {}\nrows: [{dataset: x, networks: [y], attacks: pgd}]")
+    }
 }
 
 @Test("a recipe that asks for too much says so at once")

@@ -1,5 +1,6 @@
 import CorpusStore
 import Foundation
+import GRDB
 import LogitSQL
 import Logits
 import TestSupport
@@ -121,5 +122,32 @@ struct HostileSQLTests {
         let first = try ask(
             path, "SELECT DISTINCT hex(first_value(z) OVER (ORDER BY ordinal)) FROM logits WHERE attack = 'clean'")
         #expect(first == [[byOrdinal[0][1]]])
+    }
+
+    @Test(
+        "a catalogue that tells of impossible shards gives an error, by scan and by ordinal, and no data from elsewhere",
+        arguments: [
+            "UPDATE unit_index SET row_count = -1", "UPDATE unit_index SET row_count = 9e12",
+            "UPDATE unit_index SET row_count = 1 << 62", "UPDATE network_index SET class_count = 1",
+            "UPDATE network_index SET class_count = 1000000; UPDATE unit_index SET row_count = 1 << 26",
+            "UPDATE unit_index SET path = '../outside.h5'", "UPDATE unit_index SET path = 'shards/../../outside.h5'",
+        ])
+    func catalogue(change: String) throws {
+        let folder = TemporaryFolder()
+        let path = try Fixtures.corpus(folder)
+        try Fixtures.ingest(path, attacks: "clean", limit: 5)
+        let unit = try #require(try Corpus(at: path, .reading).units().first)
+        try FileManager.default.copyItem(atPath: "\(path)/\(unit.path)", toPath: folder.file("outside.h5"))
+        let queue = try DatabaseQueue(path: "\(path)/catalog.sqlite")
+        try queue.writeWithoutTransaction { db in
+            try db.execute(sql: "PRAGMA ignore_check_constraints = ON;" + change)
+        }
+        for query in [
+            "SELECT mean(z) FROM logits", "SELECT mean(z) FROM logits WHERE ordinal < 5",
+            "SELECT mean(z) FROM logits WHERE ordinal = 2",
+        ] {
+            let message = complaint(path, query)
+            #expect(message.contains("logit repair"), "\(query): \(message)")
+        }
     }
 }

@@ -130,14 +130,12 @@ static inline int ls_step(sqlite3_stmt *s) { return sqlite3_step(s); }
 static inline int ls_reset(sqlite3_stmt *s) { return sqlite3_reset(s); }
 static inline int ls_finalize(sqlite3_stmt *s) { return sqlite3_finalize(s); }
 static inline int ls_bind_value(sqlite3_stmt *s, int place, const sqlite3_value *v) { return sqlite3_bind_value(s, place, v); }
-static inline int ls_bind_int(sqlite3_stmt *s, int place, int64_t v) { return sqlite3_bind_int64(s, place, v); }
 static inline int ls_bind_text(sqlite3_stmt *s, int place, const char *text) {
     return sqlite3_bind_text(s, place, text, -1, SQLITE_TRANSIENT);
 }
 static inline int ls_column_type(sqlite3_stmt *s, int column) { return sqlite3_column_type(s, column); }
 static inline int64_t ls_column_int(sqlite3_stmt *s, int column) { return sqlite3_column_int64(s, column); }
 static inline const unsigned char *ls_column_text(sqlite3_stmt *s, int column) { return sqlite3_column_text(s, column); }
-static inline int ls_column_bytes(sqlite3_stmt *s, int column) { return sqlite3_column_bytes(s, column); }
 static inline sqlite3_value *ls_column_value(sqlite3_stmt *s, int column) { return sqlite3_column_value(s, column); }
 
 static inline void *ls_user_data(sqlite3_context *c) { return sqlite3_user_data(c); }
