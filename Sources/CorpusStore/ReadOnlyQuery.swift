@@ -3,6 +3,7 @@ import GRDBSQLite
 import Logits
 import Platform
 import Shards
+import Synchronization
 
 /// SQL from outside, over the catalogue's views: a connection of its own that can read the catalogue and nothing else.
 ///
@@ -23,6 +24,8 @@ package final class ReadOnlyQuery {
     /// Asked every few thousand steps; true stops the query.
     private let shouldStop: @Sendable () -> Bool
 
+    private static let extending = Mutex(())
+
     /// - Parameters:
     ///   - snapshot: restricts the views, and `logits` of the extension, to its shards; nil shows all committed rows.
     ///   - loading: the entry point of our extension (`SQLExtension.entryPoint`), which the connection then has.
@@ -34,11 +37,18 @@ package final class ReadOnlyQuery {
         try corpus.refuseChangedDescriptors()
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
-        sqlite3_auto_extension(entryPoint)
-        defer { sqlite3_cancel_auto_extension(entryPoint) }
-        (handle, access) = try Catalog.translating("open", path) { [path] in
-            try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
+        // The list of extensions is the process's: two connections opened at once must not take it from each other.
+        let opened = ReadOnlyQuery.extending.withLock { [path] _ -> Result<(OpaquePointer, CatalogAccess), LogitError> in
+            sqlite3_auto_extension(entryPoint)
+            defer { sqlite3_cancel_auto_extension(entryPoint) }
+            do throws(LogitError) {
+                return .success(
+                    try Catalog.translating("open", path) {
+                        try CatalogAccess.opening(path) { access in (try ReadOnlyQuery.open(path, access), access) }
+                    })
+            } catch { return .failure(error) }
         }
+        (handle, access) = try opened.get()
         self.shouldStop = shouldStop
         try shadow(snapshot)
         if entryPoint != nil {
