@@ -38,7 +38,8 @@ package final class ReadOnlyQuery {
         if let snapshot { _ = try corpus.indexedPaths(of: snapshot) }
         path = corpus.layout.catalog
         // The list of extensions is the process's: two connections opened at once must not take it from each other.
-        let opened = ReadOnlyQuery.extending.withLock { [path] _ -> Result<(OpaquePointer, CatalogAccess), LogitError> in
+        let opened = ReadOnlyQuery.extending.withLock {
+            [path] _ -> Result<(OpaquePointer, CatalogAccess), LogitError> in
             sqlite3_auto_extension(entryPoint)
             defer { sqlite3_cancel_auto_extension(entryPoint) }
             do throws(LogitError) {
