@@ -79,7 +79,7 @@ struct CatalogComparison {
         }
         for tag in try corpus.tags() { try expected.write { db in try Corpus.index(tag, in: db) } }
         for name in try corpus.jsonNames(corpus.layout.selections) {
-            guard let selection = try? Manifests.readSelection(corpus.layout.selection(name)) else { continue }
+            guard let selection = try? corpus.selection(name) else { continue }
             try expected.write { db in try Corpus.index(selection, in: db) }
         }
         for name in try corpus.defenderNames() {

@@ -40,7 +40,7 @@ extension Corpus {
         for id in known.snapshots.subtracting(snapshots) { try unindexSnapshot(id) }
         try indexStrayTags(known.tags)
         for name in try jsonNames(layout.selections) where !known.selections.contains(name) {
-            guard let selection = try? Manifests.readSelection(layout.selection(name)) else { continue }
+            guard let selection = try? selection(name) else { continue }
             try catalog.write { db in try Corpus.index(selection, in: db) }
         }
         for name in try defenderNames() where (try? isIndexed(defender: name)) == false { try? indexDefender(name) }

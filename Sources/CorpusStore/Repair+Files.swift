@@ -15,8 +15,8 @@ extension Repair {
         }
         let selections = try Files.list(corpus.layout.selections).filter { $0.hasSuffix(".json") }
         for file in selections {
-            try taking("\(corpus.layout.selections)/\(file)", &report) { (path) throws(LogitError) in
-                let selection = try Manifests.readSelection(path)
+            try taking("\(corpus.layout.selections)/\(file)", &report) { (_) throws(LogitError) in
+                let selection = try corpus.selection(String(file.dropLast(5)))
                 try corpus.catalog.write { db in try Corpus.index(selection, in: db) }
                 return \.selections
             }

@@ -108,7 +108,7 @@ package enum Verify {
             let others = try Int.fetchOne(
                 db,
                 sql: "SELECT (SELECT count(*) FROM row_index) - (SELECT coalesce(sum(row_count), 0) FROM unit_index)")
-            return others == 0 ? findings : findings + ["it has \(others ?? 0) rows more than its units"]
+            return others == 0 ? findings : findings + ["its rows and its units' counts differ by \(others ?? 0)"]
         }
         if findings.count > 1 { findings.removeAll { $0 == "ok" } }
         guard findings != ["ok"] else { return [] }

@@ -68,7 +68,7 @@ struct SweepSection {
     private struct Point {
         let value: Double
         let family: DefenderFamily
-        let cells: [Accuracy?]
+        let cells: [(accuracy: Accuracy, evaluations: [String], defenders: [String])?]
     }
 
     /// Nil where no defenders make a curve.
@@ -89,9 +89,7 @@ struct SweepSection {
                     let points = group.map { value, family in
                         Point(
                             value: value, family: family,
-                            cells: ["clean", family.attacks[0]].map {
-                                facts.corrected(family, subject, .full, $0)?.accuracy
-                            })
+                            cells: ["clean", family.attacks[0]].map { facts.corrected(family, subject, .full, $0) })
                     }.filter { $0.cells.contains { $0 != nil } }
                     guard points.count >= SweepSection.fewest else { continue }
                     section.figures.append(
@@ -132,7 +130,8 @@ struct SweepSection {
         let series = ["clean, corrected", "\(attack), corrected"].enumerated().map { index, name in
             (
                 name: name,
-                points: points.compactMap { point in point.cells[index].map { (x: point.value, accuracy: $0) } }
+                points: points.compactMap { point in point.cells[index].map { (x: point.value, accuracy: $0.accuracy) }
+                }
             )
         }
         try Figures.accuracies(
@@ -141,7 +140,8 @@ struct SweepSection {
         var data = TextTable([axis.id] + series.map(\.name))
         for point in points {
             data.add(
-                [axis.spelled(point.value)] + point.cells.map { $0.map { "\($0.value) (\($0.interval))" } ?? "–" })
+                [axis.spelled(point.value)]
+                    + point.cells.map { $0.map { "\($0.accuracy.value) (\($0.accuracy.interval))" } ?? "–" })
         }
         let usual = facts.mainFamily(subject.network, subject.dataset, [attack], .full) ?? family
         let common = axis.neutral(family).difference(from: axis.neutral(usual))
@@ -162,12 +162,13 @@ struct SweepSection {
         points.flatMap { point in
             zip(["clean", point.family.attacks[0]], point.cells).compactMap { logits, cell in
                 cell.map { cell in
-                    [
+                    let accuracy = cell.accuracy
+                    return [
                         axis.id, axis.spelled(point.value), subject.dataset, subject.split, ImageGroup.full.label,
                         subject.network, point.family.attacks[0], logits, "corrected",
-                        point.family.members.map(\.descriptor.name).joined(separator: " "), "\(cell.rows)",
-                        cell.correct.map(String.init).joined(separator: " "),
-                    ] + [cell.percent, cell.low, cell.high].map { $0.formatted(4) }
+                        cell.defenders.joined(separator: " "), "\(accuracy.rows)",
+                        accuracy.correct.map(String.init).joined(separator: " "),
+                    ] + [accuracy.percent, accuracy.low, accuracy.high].map { $0.formatted(4) }
                 }
             }
         }
